@@ -1,0 +1,102 @@
+// The validated configuration: what the file and the flags mean, with every default applied. Immutable once built;
+// shards build their own routing and pool objects from it and never point into it from a stream (DESIGN 3.16).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "io/address.h"
+
+namespace ringway::config {
+
+enum class AcceptMode : uint8_t { kBalanced, kReusePort };
+enum class Policy : uint8_t { kRoundRobin };
+enum class LogLevel : uint8_t { kDebug, kInfo, kWarn, kError };
+enum class AccessLogFormat : uint8_t { kCombined, kJson };
+
+// Bounds on what one peer may ask of us. One table of them, with default, reason and range, is in config/limits.cc.
+struct Limits {
+  uint32_t header_list_bytes;              // decoded: name + value + 32 each (RFC 9113 section 6.5.2)
+  uint32_t header_fields;                  // in one list
+  uint32_t streams;                        // concurrent, per downstream connection
+  uint32_t connections;                    // downstream, all listeners and shards
+  uint32_t window_bytes;                   // flow control, per downstream stream
+  uint32_t connection_window_bytes;        // flow control, per connection, both sides
+  uint32_t upstream_window_bytes;          // flow control, per upstream stream
+  uint32_t pending_calls;                  // waiting for an upstream connection or stream slot, per endpoint and shard
+  uint32_t replay_bytes;                   // request DATA kept by a waiting or replayable call
+};
+
+struct ShardOptions {
+  uint32_t count = 1;                      // resolved: never 0
+  std::vector<uint32_t> cpus;              // one per shard; empty: not pinned
+  AcceptMode accept = AcceptMode::kBalanced;
+  uint64_t busy_poll_ns = 0;
+  uint64_t min_wait_ns = 0;
+  uint64_t napi_ns = 0;
+  uint32_t ring_entries = 1024;
+  uint32_t recv_buffers = 128;             // of 16 KiB, a power of two
+  uint64_t memory_bytes = 512u << 20;      // budget for buffered bytes, all shards together
+};
+
+enum class PathMatch : uint8_t { kAny, kPrefix, kExact };
+
+struct RouteConfig {
+  PathMatch path_match = PathMatch::kAny;
+  std::string path;                        // a service match is a prefix "/pkg.Service/", service + method an exact path
+  std::string authority;                   // empty: any; compared without case, port ignored unless given
+  std::vector<std::pair<std::string, std::string>> headers;  // all must be there with exactly this value; names lower case
+  uint32_t cluster = 0;                    // index into Snapshot::clusters
+  std::string name;                        // for logs and statistics: the match as written
+};
+
+struct ForwardedOptions {
+  bool x_forwarded_for = false;            // append the peer's address
+  bool x_forwarded_proto = false;          // set to http or https
+};
+
+struct ListenerConfig {
+  io::Address address;
+  ForwardedOptions forwarded;
+  std::vector<RouteConfig> routes;         // the first that matches wins
+};
+
+struct EndpointConfig {
+  io::Address address;
+  uint32_t weight = 1;
+};
+
+struct ClusterConfig {
+  std::string name;
+  Policy policy = Policy::kRoundRobin;
+  std::vector<EndpointConfig> endpoints;
+  uint32_t connections_per_shard = 1;      // to each endpoint, at first; more are opened at the peer's stream limit
+  uint64_t connect_timeout_ns = 0;
+  uint64_t keepalive_interval_ns = 0;      // PING on a connection without data
+  uint64_t keepalive_timeout_ns = 0;
+};
+
+struct AccessLogOptions {
+  std::string path;                        // empty: off; "-": standard output
+  AccessLogFormat format = AccessLogFormat::kCombined;
+};
+
+struct DrainOptions {
+  uint64_t delay_ns = 0;                   // between saying "not ready" and closing the listeners
+  uint64_t timeout_ns = 0;
+};
+
+struct Snapshot {
+  uint64_t version = 0;
+  ShardOptions shards;
+  Limits limits{};
+  std::vector<ListenerConfig> listeners;
+  std::vector<ClusterConfig> clusters;
+  AccessLogOptions access_log;
+  DrainOptions drain;
+  LogLevel log_level = LogLevel::kInfo;
+};
+
+}  // namespace ringway::config
