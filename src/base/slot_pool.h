@@ -71,6 +71,12 @@ class SlotPool {
     return named.generation == handle.generation && (handle.generation & 1) ? object(named) : nullptr;
   }
 
+  // The live object at `index`, for owners that keep indexes no longer than the object lives.
+  T& at(uint32_t index) noexcept {
+    ASSERT(index < slot_count_ && (slot(index).generation & 1));
+    return *object(slot(index));
+  }
+
   uint32_t live_count() const noexcept { return live_count_; }
   uint32_t capacity() const noexcept { return capacity_; }
   size_t reserved_bytes() const noexcept { return chunks_.size() * kChunkSlots * sizeof(Slot); }

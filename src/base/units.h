@@ -20,4 +20,7 @@ constexpr uint64_t saturating_add(uint64_t a, uint64_t b) noexcept { return b > 
 // Nanoseconds of CLOCK_MONOTONIC; the one clock that decides anything.
 uint64_t monotonic_ns() noexcept;
 
+// Nanoseconds of CLOCK_REALTIME since 1970, for what people read: log lines, never a decision.
+uint64_t wall_ns() noexcept;
+
 }  // namespace ringway::base

@@ -27,6 +27,8 @@ struct Limits {
   uint32_t upstream_window_bytes;          // flow control, per upstream stream
   uint32_t pending_calls;                  // waiting for an upstream connection or stream slot, per endpoint and shard
   uint32_t replay_bytes;                   // request DATA kept by a waiting or replayable call
+
+  bool operator==(const Limits&) const = default;
 };
 
 struct ShardOptions {
@@ -39,6 +41,8 @@ struct ShardOptions {
   uint32_t ring_entries = 1024;
   uint32_t recv_buffers = 128;             // of 16 KiB, a power of two
   uint64_t memory_bytes = 512u << 20;      // budget for buffered bytes, all shards together
+
+  bool operator==(const ShardOptions&) const = default;
 };
 
 enum class PathMatch : uint8_t { kAny, kPrefix, kExact };
@@ -50,22 +54,30 @@ struct RouteConfig {
   std::vector<std::pair<std::string, std::string>> headers;  // all must be there with exactly this value; names lower case
   uint32_t cluster = 0;                    // index into Snapshot::clusters
   std::string name;                        // for logs and statistics: the match as written
+
+  bool operator==(const RouteConfig&) const = default;
 };
 
 struct ForwardedOptions {
   bool x_forwarded_for = false;            // append the peer's address
   bool x_forwarded_proto = false;          // set to http or https
+
+  bool operator==(const ForwardedOptions&) const = default;
 };
 
 struct ListenerConfig {
   io::Address address;
   ForwardedOptions forwarded;
   std::vector<RouteConfig> routes;         // the first that matches wins
+
+  bool operator==(const ListenerConfig&) const = default;
 };
 
 struct EndpointConfig {
   io::Address address;
   uint32_t weight = 1;
+
+  bool operator==(const EndpointConfig&) const = default;
 };
 
 struct ClusterConfig {
@@ -76,16 +88,22 @@ struct ClusterConfig {
   uint64_t connect_timeout_ns = 0;
   uint64_t keepalive_interval_ns = 0;      // PING on a connection without data
   uint64_t keepalive_timeout_ns = 0;
+
+  bool operator==(const ClusterConfig&) const = default;
 };
 
 struct AccessLogOptions {
   std::string path;                        // empty: off; "-": standard output
   AccessLogFormat format = AccessLogFormat::kCombined;
+
+  bool operator==(const AccessLogOptions&) const = default;
 };
 
 struct DrainOptions {
   uint64_t delay_ns = 0;                   // between saying "not ready" and closing the listeners
   uint64_t timeout_ns = 0;
+
+  bool operator==(const DrainOptions&) const = default;
 };
 
 struct Snapshot {
@@ -97,6 +115,9 @@ struct Snapshot {
   AccessLogOptions access_log;
   DrainOptions drain;
   LogLevel log_level = LogLevel::kInfo;
+  bool stats_at_exit = false;              // print the counters when the drain has ended; a flag without a key
+
+  bool operator==(const Snapshot&) const = default;
 };
 
 }  // namespace ringway::config

@@ -37,6 +37,8 @@ Address::Address(const sockaddr* address, socklen_t size) noexcept : size_(size)
 }
 
 std::expected<Address, std::string> Address::parse(std::string_view text) {
+  // The functions below end a text at its first zero byte.
+  if (text.find('\0') != std::string_view::npos) return refuse(text.substr(0, text.find('\0')), "a zero byte follows");
   if (text.starts_with("unix:")) return parse_unix(text, text.substr(5));
   const size_t colon = text.rfind(':');
   if (colon == std::string_view::npos) return refuse(text, "there is no port");

@@ -13,7 +13,7 @@ namespace ringway::io {
 
 std::expected<BufferRing, std::string> BufferRing::create(Ring& ring, uint16_t group, uint32_t count,
                                                           uint32_t buffer_size) {
-  BufferRing made(ring, group, count, buffer_size);
+  BufferRing made(ring.native(), group, count, buffer_size);
   void* memory = mmap(nullptr, size_t{count} * buffer_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) {
     return std::unexpected(fmt::format("no memory for {} receive buffers of {} bytes", count, buffer_size));
@@ -40,7 +40,7 @@ BufferRing::BufferRing(BufferRing&& other) noexcept
       unpublished_(std::exchange(other.unpublished_, 0)) {}
 
 BufferRing::~BufferRing() {
-  if (entries_ != nullptr) io_uring_free_buf_ring(ring_->native(), entries_, count_, group_);
+  if (entries_ != nullptr) io_uring_free_buf_ring(ring_, entries_, count_, group_);
   if (memory_ != nullptr) munmap(memory_, size_t{count_} * buffer_size_);
 }
 

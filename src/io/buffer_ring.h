@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 
+struct io_uring;
 struct io_uring_buf_ring;
 
 namespace ringway::io {
@@ -15,7 +16,7 @@ class Ring;
 
 class BufferRing {
  public:
-  // `count` is a power of two up to 32,768. The ring must outlive this. The error names what the kernel refused.
+  // `count` is a power of two up to 32,768. The ring may move but must outlive this. The error names what the kernel refused.
   static std::expected<BufferRing, std::string> create(Ring& ring, uint16_t group, uint32_t count, uint32_t buffer_size);
   BufferRing(BufferRing&& other) noexcept;
   BufferRing& operator=(BufferRing&&) = delete;
@@ -35,10 +36,10 @@ class BufferRing {
   uint32_t buffer_size() const noexcept { return buffer_size_; }
 
  private:
-  BufferRing(Ring& ring, uint16_t group, uint32_t count, uint32_t buffer_size) noexcept
-      : ring_(&ring), group_(group), count_(count), buffer_size_(buffer_size) {}
+  BufferRing(io_uring* ring, uint16_t group, uint32_t count, uint32_t buffer_size) noexcept
+      : ring_(ring), group_(group), count_(count), buffer_size_(buffer_size) {}
 
-  Ring* ring_;
+  io_uring* ring_;
   io_uring_buf_ring* entries_ = nullptr;
   uint8_t* memory_ = nullptr;
   uint16_t group_;

@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <sys/utsname.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 
@@ -69,7 +70,8 @@ std::expected<Ring, std::string> Ring::create(const RingOptions& options) {
   io_uring_params parameters{};
   parameters.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL |
                      IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_R_DISABLED;
-  parameters.cq_entries = options.completion_entries;
+  // The kernel refuses a completion queue that is smaller than the submission queue.
+  parameters.cq_entries = std::max(options.completion_entries, options.submission_entries);
   const int result = io_uring_queue_init_params(options.submission_entries, ring.ring_.get(), &parameters);
   if (result < 0) {
     ring.ring_.reset();
@@ -142,6 +144,12 @@ void Ring::cancel_fd(int fd, Token token) {
   sqe->user_data = token.packed();
 }
 
+void Ring::cancel(Token target, Token token) {
+  io_uring_sqe* sqe = entry(token);
+  io_uring_prep_cancel64(sqe, target.packed(), 0);
+  sqe->user_data = token.packed();
+}
+
 uint32_t Ring::send_or_report(int fd, std::span<const uint8_t> bytes, Token token) {
   io_uring_sqe* sqe = entry(token);
   io_uring_prep_send(sqe, fd, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_WAITALL | MSG_DONTWAIT);
@@ -162,6 +170,13 @@ void Ring::send_some(int fd, std::span<const uint8_t> bytes, Token token) {
   sqe->user_data = token.packed();
 }
 
+void Ring::busy_poll_napi(uint64_t duration_ns) noexcept {
+  io_uring_napi napi{};
+  napi.busy_poll_to = static_cast<uint32_t>(duration_ns / base::kMicrosecond_ns);
+  napi.prefer_busy_poll = 1;
+  io_uring_register_napi(ring_.get(), &napi);
+}
+
 bool Ring::is_consumed(uint32_t mark) const noexcept {
   const uint32_t head = __atomic_load_n(ring_->sq.khead, __ATOMIC_ACQUIRE);
   return static_cast<int32_t>(head - mark) >= 0;
@@ -169,6 +184,7 @@ bool Ring::is_consumed(uint32_t mark) const noexcept {
 
 void Ring::enter(uint64_t now_ns, uint64_t deadline_ns, uint64_t min_wait_ns) {
   ++counters_.enters;
+  if (has_overflowed()) [[unlikely]] ++counters_.overflows;
   if (deadline_ns == 0 || deadline_ns <= now_ns) {
     io_uring_submit_and_get_events(ring_.get());
     return;

@@ -79,6 +79,9 @@ class Ring {
   void shutdown_write(int fd, Token token);
   // Cancels every operation on `fd`; each then posts its completion with ECANCELED, and this one posts its own.
   void cancel_fd(int fd, Token token);
+  // Cancels the one operation that was queued with `target`, as to stop reading while a send on the same descriptor
+  // goes on; both post their completions.
+  void cancel(Token target, Token token);
 
   // Sends without ever waiting for the socket: all of `bytes`, or what fits now, or nothing. Complete success posts no
   // completion; anything less posts one (bytes sent, or EAGAIN, or the error). MSG_WAITALL | MSG_DONTWAIT together are
@@ -92,6 +95,10 @@ class Ring {
 
   // Has the kernel taken the submission whose mark this is? enter() may take fewer than were queued.
   bool is_consumed(uint32_t mark) const noexcept;
+
+  // Busy-polls the network devices' queues for `duration_ns` before sleeping (IORING_REGISTER_NAPI, Linux 6.9). Without
+  // effect where the kernel or the device has no NAPI.
+  void busy_poll_napi(uint64_t duration_ns) noexcept;
 
   // Submits all that is queued and waits for a completion until `deadline_ns` (monotonic; kNever_ns: for ever; 0: does
   // not wait). `now_ns` is the caller's clock. With `min_wait_ns` the kernel gathers completions for that long before

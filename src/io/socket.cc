@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -14,12 +15,16 @@ namespace {
 
 void set_option(int fd, int level, int name, int value) noexcept { setsockopt(fd, level, name, &value, sizeof value); }
 
-// A socket file that refuses connections is left over from a process that is gone.
+// A socket file that refuses connections is left over from a process that is gone. Connecting to a file of another kind
+// is refused too, so its kind is looked at first.
 void remove_stale_unix_socket(const Address& address) {
+  const char* path = reinterpret_cast<const sockaddr_un*>(address.data())->sun_path;
+  struct stat found {};
+  if (lstat(path, &found) != 0 || !S_ISSOCK(found.st_mode)) return;
   Fd probe(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!probe.is_open()) return;
   if (connect(probe.get(), address.data(), address.size()) == -1 && errno == ECONNREFUSED) {
-    unlink(reinterpret_cast<const sockaddr_un*>(address.data())->sun_path);
+    unlink(path);
   }
 }
 

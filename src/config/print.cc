@@ -1,0 +1,136 @@
+#include "config/print.h"
+
+#include <fmt/format.h>
+#include <yaml-cpp/yaml.h>
+
+#include "config/limits.h"
+#include "config/values.h"
+#include "config/words.h"
+
+namespace ringway::config {
+namespace {
+
+using YAML::Emitter;
+
+void pair(Emitter& out, const char* key, std::string_view value) {
+  out << YAML::Key << key << YAML::Value << std::string(value);
+}
+
+void pair(Emitter& out, const char* key, LimitId id, uint64_t value) {
+  pair(out, key, format_limited(id, value));
+}
+
+// Text of a user's choice: quoted, because it may look like anything.
+void quoted_pair(Emitter& out, const char* key, const std::string& value) {
+  out << YAML::Key << key << YAML::Value << YAML::DoubleQuoted << value;
+}
+
+void begin(Emitter& out, const char* key) {
+  out << YAML::Key << key << YAML::Value << YAML::BeginMap;
+}
+
+void print_shards(Emitter& out, const ShardOptions& shards) {
+  begin(out, "shards");
+  pair(out, "count", LimitId::kShardCount, shards.count);
+  pair(out, "cpus", shards.cpus.empty() ? "none" : format_cpu_list(shards.cpus));
+  pair(out, "accept", accept_text(shards.accept));
+  pair(out, "busy_poll", LimitId::kBusyPoll, shards.busy_poll_ns);
+  pair(out, "min_wait", LimitId::kMinWait, shards.min_wait_ns);
+  pair(out, "napi", LimitId::kNapi, shards.napi_ns);
+  pair(out, "ring_entries", LimitId::kRingEntries, shards.ring_entries);
+  pair(out, "recv_buffers", LimitId::kRecvBuffers, shards.recv_buffers);
+  pair(out, "memory", LimitId::kMemory, shards.memory_bytes);
+  out << YAML::EndMap;
+}
+
+void print_limits(Emitter& out, const Limits& limits) {
+  begin(out, "limits");
+  pair(out, "header_list", LimitId::kHeaderList, limits.header_list_bytes);
+  pair(out, "header_fields", LimitId::kHeaderFields, limits.header_fields);
+  pair(out, "streams", LimitId::kStreams, limits.streams);
+  pair(out, "connections", LimitId::kConnections, limits.connections);
+  pair(out, "window", LimitId::kWindow, limits.window_bytes);
+  pair(out, "connection_window", LimitId::kConnectionWindow, limits.connection_window_bytes);
+  pair(out, "upstream_window", LimitId::kUpstreamWindow, limits.upstream_window_bytes);
+  pair(out, "pending_calls", LimitId::kPendingCalls, limits.pending_calls);
+  pair(out, "replay", LimitId::kReplay, limits.replay_bytes);
+  out << YAML::EndMap;
+}
+
+void print_route(Emitter& out, const RouteConfig& route, const Snapshot& snapshot) {
+  out << YAML::BeginMap << YAML::Key << "match" << YAML::Value << YAML::Flow << YAML::BeginMap;
+  if (route.path_match == PathMatch::kPrefix) quoted_pair(out, "prefix", route.path);
+  if (route.path_match == PathMatch::kExact) quoted_pair(out, "path", route.path);
+  if (!route.authority.empty()) quoted_pair(out, "authority", route.authority);
+  if (!route.headers.empty()) {
+    out << YAML::Key << "headers" << YAML::Value << YAML::Flow << YAML::BeginMap;
+    for (const auto& [name, value] : route.headers) {
+      out << YAML::Key << YAML::DoubleQuoted << name << YAML::Value << YAML::DoubleQuoted << value;
+    }
+    out << YAML::EndMap;
+  }
+  out << YAML::EndMap;
+  pair(out, "cluster", snapshot.clusters[route.cluster].name);
+  out << YAML::EndMap;
+}
+
+void print_listener(Emitter& out, const ListenerConfig& listener, const Snapshot& snapshot) {
+  out << YAML::BeginMap;
+  pair(out, "address", listener.address.text());
+  begin(out, "forwarded");
+  pair(out, "x_forwarded_for", listener.forwarded.x_forwarded_for ? "append" : "off");
+  pair(out, "x_forwarded_proto", listener.forwarded.x_forwarded_proto ? "true" : "false");
+  out << YAML::EndMap << YAML::Key << "routes" << YAML::Value << YAML::BeginSeq;
+  for (const RouteConfig& route : listener.routes) print_route(out, route, snapshot);
+  out << YAML::EndSeq << YAML::EndMap;
+}
+
+void print_cluster(Emitter& out, const ClusterConfig& cluster) {
+  out << YAML::BeginMap;
+  pair(out, "name", cluster.name);
+  pair(out, "policy", policy_text(cluster.policy));
+  out << YAML::Key << "endpoints" << YAML::Value << YAML::BeginSeq;
+  for (const EndpointConfig& endpoint : cluster.endpoints) {
+    out << YAML::BeginMap;
+    pair(out, "address", endpoint.address.text());
+    pair(out, "weight", LimitId::kWeight, endpoint.weight);
+    out << YAML::EndMap;
+  }
+  out << YAML::EndSeq;
+  begin(out, "connections");
+  pair(out, "per_shard", LimitId::kPerShard, cluster.connections_per_shard);
+  pair(out, "connect_timeout", LimitId::kConnectTimeout, cluster.connect_timeout_ns);
+  begin(out, "keepalive");
+  pair(out, "interval", LimitId::kKeepaliveInterval, cluster.keepalive_interval_ns);
+  pair(out, "timeout", LimitId::kKeepaliveTimeout, cluster.keepalive_timeout_ns);
+  out << YAML::EndMap << YAML::EndMap << YAML::EndMap;
+}
+
+}  // namespace
+
+std::string to_yaml(const Snapshot& snapshot) {
+  Emitter out;
+  out << YAML::BeginMap;
+  print_shards(out, snapshot.shards);
+  print_limits(out, snapshot.limits);
+  out << YAML::Key << "listeners" << YAML::Value << YAML::BeginSeq;
+  for (const ListenerConfig& listener : snapshot.listeners) print_listener(out, listener, snapshot);
+  out << YAML::EndSeq;
+  if (!snapshot.clusters.empty()) {
+    out << YAML::Key << "clusters" << YAML::Value << YAML::BeginSeq;
+    for (const ClusterConfig& cluster : snapshot.clusters) print_cluster(out, cluster);
+    out << YAML::EndSeq;
+  }
+  begin(out, "access_log");
+  pair(out, "path", snapshot.access_log.path.empty() ? "off" : snapshot.access_log.path);
+  pair(out, "format", access_log_format_text(snapshot.access_log.format));
+  out << YAML::EndMap;
+  pair(out, "log_level", log_level_text(snapshot.log_level));
+  begin(out, "drain");
+  pair(out, "delay", LimitId::kDrainDelay, snapshot.drain.delay_ns);
+  pair(out, "timeout", LimitId::kDrainTimeout, snapshot.drain.timeout_ns);
+  out << YAML::EndMap << YAML::EndMap;
+  return std::string(out.c_str()) + "\n";
+}
+
+}  // namespace ringway::config

@@ -1,0 +1,246 @@
+#include "control/server.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <random>
+
+#include "base/units.h"
+
+namespace ringway::control {
+namespace {
+
+// Connections are descriptors; the soft limit is a default for programs that use select().
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+sigset_t handled_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) sigaddset(&set, signal);
+  return set;
+}
+
+}  // namespace
+
+std::expected<std::unique_ptr<Server>, std::string> Server::create(const config::Snapshot& snapshot) {
+  raise_descriptor_limit();
+  std::unique_ptr<Server> server(new Server(snapshot));
+  // Blocked before the first thread exists, so that every thread inherits it; read from a descriptor by this one.
+  const sigset_t signals = handled_signals();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+  server->signals_ = io::Fd(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
+  server->stopped_event_ = io::Fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!server->signals_.is_open() || !server->stopped_event_.is_open()) {
+    return std::unexpected(fmt::format("no descriptors: {}", io::describe(io::error_from_errno(errno))));
+  }
+  auto log_thread = LogThread::create(snapshot.access_log.path, server->error_log_);
+  if (!log_thread) return std::unexpected(log_thread.error());
+  server->log_thread_ = std::move(*log_thread);
+  if (auto opened = server->open_listeners(); !opened) return std::unexpected(opened.error());
+  if (auto made = server->make_shards(); !made) return std::unexpected(made.error());
+  return server;
+}
+
+Server::~Server() {
+  for (std::thread& thread : threads_) thread.join();
+  if (log_thread_) log_thread_->stop();
+}
+
+std::expected<void, std::string> Server::open_listeners() {
+  const bool is_shared = snapshot_.shards.accept == config::AcceptMode::kReusePort;
+  for (const config::ListenerConfig& listener : snapshot_.listeners) {
+    // A unix socket has one owner; the kernel has nothing to spread there.
+    const bool has_many = is_shared && !listener.address.is_unix();
+    std::vector<io::Fd> sockets;
+    io::Address address = listener.address;
+    for (uint32_t i = 0; i < (has_many ? snapshot_.shards.count : 1); ++i) {
+      auto socket = io::listen_socket(address, {.reuse_port = has_many});
+      if (!socket) {
+        return std::unexpected(fmt::format("cannot listen on {}: {}", listener.address.text(), io::describe(socket.error())));
+      }
+      address = io::local_address(*socket);
+      sockets.push_back(std::move(*socket));
+    }
+    listeners_.push_back(std::move(sockets));
+  }
+  return {};
+}
+
+std::expected<void, std::string> Server::make_shards() {
+  const uint32_t count = snapshot_.shards.count;
+  placement_ = std::make_unique<shard::Placement>(count);
+  for (uint32_t i = 0; i < count; ++i) {
+    auto mailbox = shard::Mailbox::create(count + 1);
+    if (!mailbox) return std::unexpected(fmt::format("no descriptors: {}", io::describe(mailbox.error())));
+    mailboxes_.push_back(std::move(*mailbox));
+  }
+  std::random_device random;
+  for (uint32_t i = 0; i < count; ++i) {
+    shard::Shard::Options options;
+    options.index = i;
+    options.snapshot = &snapshot_;
+    for (uint32_t listener = 0; listener < listeners_.size(); ++listener) {
+      const std::vector<io::Fd>& sockets = listeners_[listener];
+      const bool is_owner = sockets.size() > 1 || listener % count == i;
+      options.listeners.push_back(is_owner ? sockets[sockets.size() > 1 ? i : 0].get() : -1);
+    }
+    for (const auto& mailbox : mailboxes_) options.mailboxes.push_back(mailbox.get());
+    options.placement = placement_.get();
+    options.log = &log_thread_->add_port();
+    options.seed = (uint64_t{random()} << 32) | random();
+    options.cpu = i < snapshot_.shards.cpus.size() ? static_cast<int>(snapshot_.shards.cpus[i]) : -1;
+    options.stopped_count = &stopped_count_;
+    options.stopped_event = stopped_event_.get();
+    auto shard = shard::Shard::create(std::move(options));
+    if (!shard) return std::unexpected(shard.error());
+    shards_.push_back(std::move(*shard));
+  }
+  return {};
+}
+
+void Server::run() {
+  log_thread_->start();
+  for (const auto& shard : shards_) threads_.emplace_back([&shard] { shard->run(); });
+  std::string addresses;
+  for (const std::vector<io::Fd>& sockets : listeners_) {
+    addresses += fmt::format("{}{}", addresses.empty() ? "" : ", ", io::local_address(sockets.front()).text());
+  }
+  fmt::print(stderr, "ringway ready: listening on {}, {} shards\n", addresses, shards_.size());
+  drain_starts_ns_ = drain_ends_ns_ = base::kNever_ns;
+  while (!have_all_stopped()) wait_for_signal();
+  for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
+  log_thread_->stop();
+}
+
+int Server::timeout_until(uint64_t deadline_ns) const noexcept {
+  if (deadline_ns == base::kNever_ns) return -1;
+  const uint64_t now_ns = base::monotonic_ns();
+  if (now_ns >= deadline_ns) return 0;
+  return static_cast<int>(std::min<uint64_t>((deadline_ns - now_ns) / base::kMillisecond_ns + 1, 3'600'000));
+}
+
+void Server::wait_for_signal() {
+  pollfd watched[] = {{signals_.get(), POLLIN, 0}, {stopped_event_.get(), POLLIN, 0}};
+  poll(watched, std::size(watched), timeout_until(std::min(drain_starts_ns_, drain_ends_ns_)));
+  if (watched[0].revents != 0) {
+    signalfd_siginfo info{};
+    while (read(signals_.get(), &info, sizeof info) == sizeof info) on_signal(static_cast<int>(info.ssi_signo));
+  }
+  if (watched[1].revents != 0) {
+    uint64_t count = 0;
+    [[maybe_unused]] const ssize_t size = read(stopped_event_.get(), &count, sizeof count);
+  }
+  const uint64_t now_ns = base::monotonic_ns();
+  if (now_ns >= drain_starts_ns_) {
+    drain_starts_ns_ = base::kNever_ns;
+    drain_ends_ns_ = base::saturating_add(now_ns, snapshot_.drain.timeout_ns);
+    post_to_all(shard::MessageKind::kDrain);
+  }
+  if (now_ns >= drain_ends_ns_) {
+    drain_ends_ns_ = base::kNever_ns;
+    post_to_all(shard::MessageKind::kEndDrain);
+  }
+}
+
+void Server::on_signal(int signal) {
+  switch (signal) {
+    case SIGUSR1: log_thread_->reopen(); break;
+    case SIGHUP:
+      error_log_.write(config::LogLevel::kWarn, "SIGHUP: this version does not reload its configuration; restart it");
+      break;
+    default:
+      if (!is_draining_) {
+        is_draining_ = true;
+        error_log_.write(config::LogLevel::kInfo, "draining");
+        drain_starts_ns_ = base::saturating_add(base::monotonic_ns(), snapshot_.drain.delay_ns);
+      } else {
+        // The second time means now.
+        drain_starts_ns_ = base::kNever_ns;
+        drain_ends_ns_ = 0;
+      }
+      break;
+  }
+}
+
+void Server::post_to_all(shard::MessageKind kind) {
+  const auto sender = static_cast<uint32_t>(shards_.size());
+  for (const auto& mailbox : mailboxes_) mailbox->post(sender, {kind, -1, 0});
+}
+
+std::string Server::statistics() const {
+  shard::ShardCounters shard_sum;
+  io::RingCounters ring_sum;
+  proxy::Counters proxy_sum;
+  stats::Histogram hop_times;
+  uint64_t local_replies = 0;
+  for (const auto& shard : shards_) {
+    const shard::ShardCounters& s = shard->counters();
+    const io::RingCounters& r = shard->ring_counters();
+    const proxy::Counters& p = shard->proxy().counters();
+    shard_sum.turns += s.turns;
+    shard_sum.sends += s.sends;
+    shard_sum.short_sends += s.short_sends;
+    shard_sum.recvs += s.recvs;
+    shard_sum.recv_bytes += s.recv_bytes;
+    shard_sum.send_bytes += s.send_bytes;
+    shard_sum.accepts += s.accepts;
+    shard_sum.accept_pauses += s.accept_pauses;
+    shard_sum.no_buffers += s.no_buffers;
+    ring_sum.enters += r.enters;
+    ring_sum.submissions += r.submissions;
+    ring_sum.completions += r.completions;
+    ring_sum.submission_full += r.submission_full;
+    ring_sum.overflows += r.overflows;
+    proxy_sum.requests += p.requests;
+    proxy_sum.responses += p.responses;
+    proxy_sum.resets += p.resets;
+    proxy_sum.client_cancels += p.client_cancels;
+    proxy_sum.retries += p.retries;
+    proxy_sum.retries_denied += p.retries_denied;
+    proxy_sum.downstream_connections += p.downstream_connections;
+    proxy_sum.upstream_connections += p.upstream_connections;
+    proxy_sum.connect_failures += p.connect_failures;
+    for (const uint64_t count : p.local_replies) local_replies += count;
+    shard->proxy().add_hop_times(hop_times);
+  }
+  const auto microseconds = [&hop_times](double percent) {
+    return static_cast<double>(hop_times.percentile(percent)) / 1e3;
+  };
+  std::string text = fmt::format(
+      R"({{"shards":{},"turns":{},"enters":{},"submissions":{},"completions":{},"submission_full":{},"overflows":{},)",
+      shards_.size(), shard_sum.turns, ring_sum.enters, ring_sum.submissions, ring_sum.completions,
+      ring_sum.submission_full, ring_sum.overflows);
+  text += fmt::format(
+      R"("sends":{},"short_sends":{},"recvs":{},"recv_bytes":{},"send_bytes":{},"accepts":{},"accept_pauses":{},"no_buffers":{},)",
+      shard_sum.sends, shard_sum.short_sends, shard_sum.recvs, shard_sum.recv_bytes, shard_sum.send_bytes,
+      shard_sum.accepts, shard_sum.accept_pauses, shard_sum.no_buffers);
+  text += fmt::format(
+      R"("requests":{},"responses":{},"resets":{},"client_cancels":{},"retries":{},"retries_denied":{},"local_replies":{},)",
+      proxy_sum.requests, proxy_sum.responses, proxy_sum.resets, proxy_sum.client_cancels, proxy_sum.retries,
+      proxy_sum.retries_denied, local_replies);
+  text += fmt::format(
+      R"("downstream_connections":{},"upstream_connections":{},"connect_failures":{},"access_lines_dropped":{},)",
+      proxy_sum.downstream_connections, proxy_sum.upstream_connections, proxy_sum.connect_failures,
+      log_thread_->counters().access_lines_dropped);
+  text += fmt::format(R"("hop_us":{{"count":{},"mean":{:.1f},"p50":{:.1f},"p90":{:.1f},"p99":{:.1f},"max":{:.1f}}}}})",
+                      hop_times.count(), hop_times.mean() / 1e3, microseconds(50), microseconds(90), microseconds(99),
+                      static_cast<double>(hop_times.maximum()) / 1e3);
+  return text;
+}
+
+}  // namespace ringway::control

@@ -1,0 +1,53 @@
+// Where in the sequence of length-prefixed gRPC messages a stream of DATA stands: an end is clean at a message boundary
+// and a loss inside a message (PROTOCOL-HTTP2.md, Length-Prefixed-Message: flag octet, four octets of length, message).
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+namespace ringway::grpc {
+
+class MessageCursor {
+ public:
+  // Moves over the next octets of the body.
+  void advance(std::span<const uint8_t> octets) noexcept {
+    const uint8_t* p = octets.data();
+    const uint8_t* const end = p + octets.size();
+    while (p != end) {
+      if (message_left_ != 0) {
+        const auto available = static_cast<uint64_t>(end - p);
+        const auto taken = static_cast<uint32_t>(available < message_left_ ? available : message_left_);
+        message_left_ -= taken;
+        p += taken;
+        continue;
+      }
+      if (prefix_octets_ == 0 && end - p >= 5) [[likely]] {
+        uint32_t length;
+        __builtin_memcpy(&length, p + 1, sizeof length);
+        message_left_ = __builtin_bswap32(length);
+        ++message_count_;
+        p += 5;
+        continue;
+      }
+      // The prefix itself is cut: its octets are gathered.
+      if (prefix_octets_ != 0) message_length_ = (message_length_ << 8) | *p;
+      ++p;
+      if (++prefix_octets_ < 5) continue;
+      message_left_ = message_length_;
+      message_length_ = 0;
+      prefix_octets_ = 0;
+      ++message_count_;
+    }
+  }
+
+  bool is_at_boundary() const noexcept { return message_left_ == 0 && prefix_octets_ == 0; }
+  uint32_t message_count() const noexcept { return message_count_; }  // begun so far
+
+ private:
+  uint32_t message_left_ = 0;
+  uint32_t message_length_ = 0;  // while the prefix is gathered
+  uint32_t message_count_ = 0;
+  uint8_t prefix_octets_ = 0;
+};
+
+}  // namespace ringway::grpc

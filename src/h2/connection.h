@@ -1,0 +1,202 @@
+// One HTTP/2 connection, either role, without sockets, clocks or threads: bytes and commands in, events and bytes out.
+// The owner passes what arrived to receive(), acts on the events, and sends what output() holds.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "base/byte_queue.h"
+#include "base/intrusive_list.h"
+#include "h2/frame.h"
+#include "h2/hpack_decoder.h"
+#include "h2/hpack_encoder.h"
+#include "h2/memory.h"
+#include "h2/stream_map.h"
+
+namespace ringway::h2 {
+
+enum class Role : uint8_t { kServer, kClient };
+
+// No defaults here: config/ owns them.
+struct Limits {
+  DecodeLimits header_list;
+  uint32_t streams;             // that the peer may have open at once (server role)
+  uint32_t stream_window;       // advertised
+  uint32_t connection_window;   // advertised
+  uint32_t first_stream_id;     // client role: 1, or later so that tests see ids run out
+};
+
+class Connection {
+ public:
+  // `slot` is stored in each stream for the owner's look-up.
+  Connection(Role role, const Limits& limits, Memory& memory, uint32_t slot) noexcept;
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+  ~Connection();
+
+  // Queues what opens a connection: the preface (client), SETTINGS and the connection window.
+  void start();
+
+  // Parses bytes as they came from the peer; events, fields and heads are in Memory until the next call. A connection
+  // error queues GOAWAY and sets has_failed(); later input is ignored.
+  void receive(std::span<const uint8_t> bytes);
+
+  // Client role. Null when the peer's limit, our id space, or a GOAWAY forbids it.
+  Stream* open_stream(uint32_t owner);
+  bool can_open_stream() const noexcept;
+
+  // Writes one HEADERS frame (and CONTINUATION where needed): begin, add each field, end. Nothing else may be called
+  // in between.
+  void begin_headers(Stream& stream);
+  void add_field(const Field& field) { encoder_.encode(field, output_, memory_->blocks); }
+  void end_headers(Stream& stream, bool end_stream);
+
+  // Trailers end the stream; behind DATA that still waits they wait too. Begin, add each field, end.
+  void begin_trailers(Stream& stream);
+  void add_trailer(Stream& stream, const Field& field);
+  void end_trailers(Stream& stream);
+
+  // Queues octets of the stream's body. Returns how many went into output() now; the rest waits for window or turn and
+  // shows up in drained_bytes later.
+  uint32_t send_data(Stream& stream, std::span<const uint8_t> octets, bool end_stream);
+
+  // Queues RST_STREAM and drops what waits. The stream stays until close_stream().
+  void reset_stream(Stream& stream, ErrorCode code);
+
+  // Forgets a stream that is reset or closed from both ends (or whose connection is going).
+  void close_stream(Stream& stream);
+
+  // `bytes` of DATA received on `stream` have left for the other side: the peer may send as many again.
+  void return_credit(Stream& stream, uint32_t bytes);
+
+  void send_ping(uint64_t opaque);
+  void send_goaway(uint32_t last_stream_id, ErrorCode code, std::string_view debug);
+
+  // Output. gather() moves DATA of waiting streams into output(), round robin by 16 KiB, until it holds `bytes_max` or
+  // nothing more may be sent. The owner takes output() whole.
+  bool wants_gather() const noexcept { return send_window_ > 0 ? !sendable_.is_empty() : has_sendable_end_; }
+  void gather(uint32_t bytes_max);
+  base::ByteQueue& output() noexcept { return output_; }
+  // While a send is blocked, DATA waits in its streams instead of growing output().
+  void set_write_blocked(bool is_blocked) noexcept { is_write_blocked_ = is_blocked; }
+
+  // Streams of which gather() has moved octets or the end; pop each, read and zero its drained_bytes.
+  Stream* pop_drained() noexcept;
+
+  // For owners whose slot number is known only once the connection exists; before the first stream.
+  void set_slot(uint32_t slot) noexcept { slot_ = slot; }
+
+  Role role() const noexcept { return role_; }
+  bool has_failed() const noexcept { return has_failed_; }
+  ErrorCode failure_code() const noexcept { return failure_code_; }
+  std::string_view failure_reason() const noexcept { return failure_reason_; }
+  bool has_received_settings() const noexcept { return has_received_settings_; }
+  bool has_sent_goaway() const noexcept { return has_sent_goaway_; }
+  bool has_received_goaway() const noexcept { return has_received_goaway_; }
+  bool has_used_all_ids() const noexcept { return next_stream_id_ > kStreamIdMax; }
+  uint32_t last_peer_stream_id() const noexcept { return last_peer_stream_id_; }
+  uint32_t stream_count() const noexcept { return streams_.count(); }
+  uint32_t peer_stream_limit() const noexcept { return peer_max_streams_; }
+  int64_t send_window() const noexcept { return send_window_; }
+  int64_t recv_window() const noexcept { return recv_window_; }
+  StreamMap& streams() noexcept { return streams_; }
+  Memory& memory() noexcept { return *memory_; }
+
+  // Aborts when an invariant does not hold. For tests.
+  void validate();
+
+ private:
+  // Receiving (connection_receive.cc). Each takes a complete frame payload, except for DATA.
+  const uint8_t* receive_preface(const uint8_t* p, const uint8_t* end);
+  const uint8_t* receive_frame(const uint8_t* p, const uint8_t* end);
+  const uint8_t* receive_data_payload(const uint8_t* p, const uint8_t* end);
+  void receive_stashed(const uint8_t*& p, const uint8_t* end);
+  void stash(const uint8_t* p, const uint8_t* end);
+  uint32_t bytes_needed(const uint8_t* p, uint32_t available) const noexcept;
+  bool check_frame(const FrameHeader& header);
+  void dispatch(const FrameHeader& header, const uint8_t* payload);
+  void begin_data(const FrameHeader& header, uint32_t padding);
+  void on_headers(const FrameHeader& header, const uint8_t* payload);
+  void on_continuation(const FrameHeader& header, const uint8_t* payload);
+  void on_header_block(uint32_t stream_id, bool end_stream, std::span<const uint8_t> block);
+  void on_new_request(uint32_t stream_id, bool end_stream, const DecodedBlock& block, Event& event);
+  void on_later_headers(Stream& stream, bool end_stream, const DecodedBlock& block, Event& event);
+  void on_rst_stream(const FrameHeader& header, const uint8_t* payload);
+  void on_settings(const FrameHeader& header, const uint8_t* payload);
+  bool apply_setting(uint16_t id, uint32_t value);
+  void on_settings_ack();
+  void on_ping(const FrameHeader& header, const uint8_t* payload);
+  void on_goaway(const FrameHeader& header, const uint8_t* payload);
+  void on_window_update(const FrameHeader& header, const uint8_t* payload);
+  bool is_idle(uint32_t stream_id) const noexcept;
+  void fail(ErrorCode code, std::string_view reason);
+  void fail_stream(Stream& stream, ErrorCode code);
+  void refuse_stream_id(uint32_t stream_id, ErrorCode code);
+  void give_connection_credit(uint32_t bytes);
+  Stream* add_stream(uint32_t id);
+  Event& add_event(EventKind kind, const Stream& stream);
+
+  // Sending (connection.cc).
+  uint8_t* reserve(uint32_t size) { return output_.reserve(memory_->blocks, size); }
+  void write_data_frame(Stream& stream, std::span<const uint8_t> octets, bool end_stream);
+  void write_pending_trailers(Stream& stream);
+  void split_block(uint32_t frame_offset, uint32_t block_size, uint8_t flags, uint32_t stream_id);
+  void list_sendable(Stream& stream) noexcept;
+  void list_drained(Stream& stream, uint32_t bytes);
+
+  Role role_;
+  bool has_failed_ = false;
+  bool has_received_settings_ = false;
+  bool has_received_settings_ack_ = false;
+  bool has_sent_goaway_ = false;
+  bool has_received_goaway_ = false;
+  bool is_write_blocked_ = false;
+  bool has_sendable_end_ = false;    // a stream in sendable_ needs no window: only its end is to be sent
+  uint8_t preface_left_ = 0;
+  ErrorCode failure_code_ = ErrorCode::kNoError;
+
+  Limits limits_;
+  Memory* memory_;
+  uint32_t slot_;
+
+  // Windows (section 6.9). Sending is bounded by the peer, receiving by us.
+  int64_t send_window_ = kWindowDefault;
+  int64_t recv_window_ = kWindowDefault;
+  uint32_t recv_owed_ = 0;
+  uint32_t peer_initial_window_ = kWindowDefault;
+  uint32_t peer_max_frame_size_ = kFrameSizeDefault;
+  uint32_t peer_max_streams_;
+  uint32_t recv_initial_window_ = kWindowDefault;  // ours as far as the peer has acknowledged it
+
+  uint32_t next_stream_id_;
+  uint32_t last_peer_stream_id_ = 0;
+  uint32_t goaway_last_id_ = kStreamIdMax;       // the last we announced
+  uint32_t peer_goaway_last_id_ = kStreamIdMax;
+
+  // The DATA frame that is being received: octets and padding still to come. Its stream may be gone meanwhile.
+  uint32_t data_left_ = 0;
+  uint32_t data_padding_left_ = 0;
+  bool data_end_stream_ = false;
+  base::Handle<Stream> data_stream_;
+
+  // The header block that waits for CONTINUATION.
+  uint32_t block_stream_id_ = 0;  // 0: none
+  bool block_end_stream_ = false;
+  uint32_t block_frames_ = 0;
+
+  uint32_t headers_offset_ = 0;   // of the HEADERS frame that is being written, in output_
+  bool headers_are_stateless_ = false;
+
+  StreamMap streams_;
+  base::IntrusiveList<Stream> sendable_;
+  std::vector<base::Handle<Stream>> drained_;
+  HpackDecoder decoder_;
+  HpackEncoder encoder_;
+  base::ByteQueue output_;
+  base::ByteQueue partial_;        // the beginning of a frame
+  base::ByteQueue header_block_;   // fragments so far
+  std::string_view failure_reason_;  // static text
+};
+
+}  // namespace ringway::h2

@@ -1,0 +1,461 @@
+// The receiving half of an HTTP/2 connection: frames in, events out (RFC 9113 sections 4 to 8).
+#include <algorithm>
+#include <cstring>
+
+#include "base/assert.h"
+#include "h2/connection.h"
+
+namespace ringway::h2 {
+namespace {
+
+// A block of many fragments costs the sender nothing and us a copy each; real ones have one.
+constexpr uint32_t kContinuationsMax = 8;
+
+// Control frames that wait behind a blocked send: beyond this the peer only makes us answer and does not read.
+constexpr uint32_t kOutputMax = 1u << 20;
+
+}  // namespace
+
+void Connection::fail(ErrorCode code, std::string_view reason) {
+  if (has_failed_) return;
+  send_goaway(last_peer_stream_id_, code, reason);
+  has_failed_ = true;
+  failure_code_ = code;
+  failure_reason_ = reason;
+}
+
+void Connection::fail_stream(Stream& stream, ErrorCode code) {
+  if (stream.is_reset) return;
+  reset_stream(stream, code);
+  add_event(EventKind::kStreamFailed, stream).code = code;
+}
+
+void Connection::refuse_stream_id(uint32_t stream_id, ErrorCode code) {
+  write_rst_stream(reserve(kRstStreamFrameSize), stream_id, code);
+  output_.commit(kRstStreamFrameSize);
+}
+
+Event& Connection::add_event(EventKind kind, const Stream& stream) {
+  Event& event = memory_->events.emplace_back();
+  event.kind = kind;
+  event.stream = memory_->streams.handle(stream);
+  return event;
+}
+
+bool Connection::is_idle(uint32_t stream_id) const noexcept {
+  const bool is_ours = (stream_id & 1) == (role_ == Role::kClient ? 1u : 0u);
+  if (is_ours) return stream_id >= next_stream_id_;
+  return stream_id > last_peer_stream_id_;
+}
+
+void Connection::receive(std::span<const uint8_t> bytes) {
+  memory_->begin_receive();
+  const uint8_t* p = bytes.data();
+  const uint8_t* const end = p + bytes.size();
+  if (preface_left_ != 0 && !has_failed_) p = receive_preface(p, end);
+  while (p != end && !has_failed_) {
+    if (data_left_ != 0 || data_padding_left_ != 0) {
+      p = receive_data_payload(p, end);
+    } else if (!partial_.is_empty()) {
+      receive_stashed(p, end);
+    } else {
+      const uint8_t* const next = receive_frame(p, end);
+      if (next == nullptr) {
+        stash(p, end);
+        break;
+      }
+      p = next;
+    }
+  }
+  if (output_.size() > kOutputMax && !has_failed_) fail(ErrorCode::kEnhanceYourCalm, "answers are not read");
+}
+
+const uint8_t* Connection::receive_preface(const uint8_t* p, const uint8_t* end) {
+  const size_t done = kPreface.size() - preface_left_;
+  const size_t size = std::min<size_t>(preface_left_, static_cast<size_t>(end - p));
+  if (std::memcmp(p, kPreface.data() + done, size) != 0) {
+    fail(ErrorCode::kProtocolError, "no HTTP/2 preface");
+    return end;
+  }
+  preface_left_ = static_cast<uint8_t>(preface_left_ - size);
+  return p + size;
+}
+
+// How many octets the frame at `p` needs before it can be acted upon: all of it, but of a DATA frame only the header and
+// the pad length.
+uint32_t Connection::bytes_needed(const uint8_t* p, uint32_t available) const noexcept {
+  if (available < kFrameHeaderSize) return kFrameHeaderSize;
+  const FrameHeader header = parse_frame_header(p);
+  // A frame that is too long is refused by its header alone.
+  if (header.length > kFrameSizeDefault) return kFrameHeaderSize;
+  if (header.type == FrameType::kData) {
+    return kFrameHeaderSize + (header.has(kFlagPadded) && header.length != 0 ? 1 : 0);
+  }
+  return kFrameHeaderSize + header.length;
+}
+
+// The address behind what was taken; null when the frame is not complete.
+const uint8_t* Connection::receive_frame(const uint8_t* p, const uint8_t* end) {
+  const auto available = static_cast<uint32_t>(end - p);
+  const uint32_t needed = bytes_needed(p, available);
+  if (available < needed) return nullptr;
+  const FrameHeader header = parse_frame_header(p);
+  if (!check_frame(header)) return end;
+  if (header.type == FrameType::kData) {
+    begin_data(header, needed == kFrameHeaderSize + 1 ? p[kFrameHeaderSize] : 0);
+  } else {
+    dispatch(header, p + kFrameHeaderSize);
+  }
+  return p + needed;
+}
+
+void Connection::stash(const uint8_t* p, const uint8_t* end) {
+  partial_.append(memory_->blocks, {p, static_cast<size_t>(end - p)});
+}
+
+// Completes the frame that an earlier call began. It is copied to the arena, since events point into it while the next
+// partial frame needs partial_.
+void Connection::receive_stashed(const uint8_t*& p, const uint8_t* end) {
+  for (;;) {
+    const uint32_t needed = bytes_needed(partial_.data(), partial_.size());
+    if (partial_.size() >= needed) break;
+    const uint32_t size = std::min(needed - partial_.size(), static_cast<uint32_t>(end - p));
+    if (size == 0) return;
+    partial_.append(memory_->blocks, {p, size});
+    p += size;
+  }
+  const uint32_t size = partial_.size();
+  auto* copy = reinterpret_cast<uint8_t*>(memory_->arena.allocate(size));
+  std::memcpy(copy, partial_.data(), size);
+  partial_.release(memory_->blocks);
+  receive_frame(copy, copy + size);
+}
+
+// What holds for every frame before its payload is looked at.
+bool Connection::check_frame(const FrameHeader& header) {
+  if (header.length > kFrameSizeDefault) {
+    fail(ErrorCode::kFrameSizeError, "frame larger than SETTINGS_MAX_FRAME_SIZE");
+  } else if (block_stream_id_ != 0 &&
+             (header.type != FrameType::kContinuation || header.stream_id != block_stream_id_)) {
+    fail(ErrorCode::kProtocolError, "header block interrupted");
+  } else if (!has_received_settings_ && (header.type != FrameType::kSettings || header.has(kFlagAck))) {
+    fail(ErrorCode::kProtocolError, "first frame is not SETTINGS");
+  }
+  return !has_failed_;
+}
+
+void Connection::dispatch(const FrameHeader& header, const uint8_t* payload) {
+  switch (header.type) {
+    case FrameType::kHeaders: on_headers(header, payload); break;
+    case FrameType::kPriority:
+      // Validated and ignored (section 5.3.2).
+      if (header.stream_id == 0) {
+        fail(ErrorCode::kProtocolError, "PRIORITY on stream 0");
+      } else if (header.length != 5) {
+        if (Stream* stream = streams_.find(header.stream_id)) fail_stream(*stream, ErrorCode::kFrameSizeError);
+      }
+      break;
+    case FrameType::kRstStream: on_rst_stream(header, payload); break;
+    case FrameType::kSettings: on_settings(header, payload); break;
+    case FrameType::kPushPromise: fail(ErrorCode::kProtocolError, "PUSH_PROMISE is not enabled"); break;
+    case FrameType::kPing: on_ping(header, payload); break;
+    case FrameType::kGoaway: on_goaway(header, payload); break;
+    case FrameType::kWindowUpdate: on_window_update(header, payload); break;
+    case FrameType::kContinuation: on_continuation(header, payload); break;
+    case FrameType::kData: break;  // handled by its caller
+    default: break;                // unknown types are ignored (section 5.5)
+  }
+}
+
+void Connection::begin_data(const FrameHeader& header, uint32_t padding) {
+  if (header.stream_id == 0) return fail(ErrorCode::kProtocolError, "DATA on stream 0");
+  const bool is_padded = header.has(kFlagPadded);
+  if (is_padded && header.length == 0) return fail(ErrorCode::kFrameSizeError, "DATA without its pad length");
+  if (is_padded && padding >= header.length) return fail(ErrorCode::kProtocolError, "padding exceeds the frame");
+  // The whole payload counts, padding and its length octet too (section 6.1).
+  recv_window_ -= header.length;
+  if (recv_window_ < 0) return fail(ErrorCode::kFlowControlError, "connection window exceeded");
+  give_connection_credit(header.length);
+  data_left_ = header.length - padding - (is_padded ? 1 : 0);
+  data_padding_left_ = padding;
+  data_end_stream_ = header.has(kFlagEndStream);
+  data_stream_ = {};
+  Stream* stream = streams_.find(header.stream_id);
+  if (stream == nullptr) {
+    if (is_idle(header.stream_id)) fail(ErrorCode::kProtocolError, "DATA on an idle stream");
+    return;  // closed a moment ago: in flight when our RST_STREAM went out
+  }
+  if (stream->is_reset) return;
+  if (stream->has_received_end) return fail_stream(*stream, ErrorCode::kStreamClosed);
+  if (!stream->has_received_headers) return fail_stream(*stream, ErrorCode::kProtocolError);
+  stream->recv_window -= static_cast<int32_t>(header.length);
+  // With a window that SETTINGS made negative an empty frame is still allowed (section 6.9.2).
+  if (header.length != 0 && stream->recv_window < 0) return fail_stream(*stream, ErrorCode::kFlowControlError);
+  if (stream->recv_length_left != Stream::kNoLength) {
+    if (data_left_ > stream->recv_length_left || (data_end_stream_ && data_left_ != stream->recv_length_left)) {
+      return fail_stream(*stream, ErrorCode::kProtocolError);
+    }
+    stream->recv_length_left -= data_left_;
+  }
+  const uint32_t overhead = header.length - data_left_;
+  data_stream_ = memory_->streams.handle(*stream);
+  if (data_left_ == 0) {
+    stream->has_received_end |= data_end_stream_;
+    add_event(EventKind::kData, *stream).end_stream = data_end_stream_;
+  }
+  if (overhead != 0) return_credit(*stream, overhead);
+}
+
+const uint8_t* Connection::receive_data_payload(const uint8_t* p, const uint8_t* end) {
+  const uint32_t size = std::min(data_left_, static_cast<uint32_t>(end - p));
+  if (size != 0) {
+    data_left_ -= size;
+    Stream* stream = data_stream_ ? memory_->streams.find(data_stream_) : nullptr;
+    if (stream != nullptr && !stream->is_reset) {
+      Event& event = add_event(EventKind::kData, *stream);
+      event.data = {p, size};
+      event.end_stream = data_left_ == 0 && data_end_stream_;
+      stream->has_received_end |= event.end_stream;
+    }
+  }
+  const uint32_t padding = std::min(data_padding_left_, static_cast<uint32_t>(end - p) - size);
+  if (data_left_ == 0) data_padding_left_ -= padding;
+  return p + size + (data_left_ == 0 ? padding : 0);
+}
+
+void Connection::on_headers(const FrameHeader& header, const uint8_t* payload) {
+  if (header.stream_id == 0) return fail(ErrorCode::kProtocolError, "HEADERS on stream 0");
+  uint32_t skip = 0;
+  uint32_t padding = 0;
+  if (header.has(kFlagPadded)) {
+    if (header.length == 0) return fail(ErrorCode::kFrameSizeError, "HEADERS without its pad length");
+    padding = payload[0];
+    skip = 1;
+  }
+  const bool has_priority = header.has(kFlagPriority);
+  if (has_priority) skip += 5;
+  if (skip + padding > header.length) {
+    return header.length < skip ? fail(ErrorCode::kFrameSizeError, "HEADERS too short")
+                                : fail(ErrorCode::kProtocolError, "padding exceeds the frame");
+  }
+  const std::span<const uint8_t> fragment(payload + skip, header.length - skip - padding);
+  if (header.has(kFlagEndHeaders)) [[likely]] {
+    return on_header_block(header.stream_id, header.has(kFlagEndStream), fragment);
+  }
+  block_stream_id_ = header.stream_id;
+  block_end_stream_ = header.has(kFlagEndStream);
+  block_frames_ = 0;
+  header_block_.append(memory_->blocks, fragment);
+}
+
+void Connection::on_continuation(const FrameHeader& header, const uint8_t* payload) {
+  if (block_stream_id_ == 0) return fail(ErrorCode::kProtocolError, "CONTINUATION without HEADERS");
+  if (++block_frames_ > kContinuationsMax || header_block_.size() + header.length > 2 * limits_.header_list.list_bytes) {
+    return fail(ErrorCode::kEnhanceYourCalm, "header block too long");
+  }
+  header_block_.append(memory_->blocks, {payload, header.length});
+  if (!header.has(kFlagEndHeaders)) return;
+  const uint32_t size = header_block_.size();
+  auto* copy = reinterpret_cast<uint8_t*>(memory_->arena.allocate(size));
+  if (size != 0) std::memcpy(copy, header_block_.data(), size);
+  header_block_.release(memory_->blocks);
+  const uint32_t stream_id = block_stream_id_;
+  block_stream_id_ = 0;
+  on_header_block(stream_id, block_end_stream_, {copy, size});
+}
+
+void Connection::on_header_block(uint32_t stream_id, bool end_stream, std::span<const uint8_t> octets) {
+  Event event{};
+  event.end_stream = end_stream;
+  event.fields_first = static_cast<uint32_t>(memory_->fields.size());
+  // The block is decoded whatever becomes of its stream: the tables of both ends must agree.
+  const DecodedBlock block = decoder_.decode(octets, limits_.header_list, memory_->fields, memory_->arena);
+  if (!block.is_valid) return fail(ErrorCode::kCompressionError, "header block cannot be decoded");
+  event.fields_count = static_cast<uint32_t>(memory_->fields.size()) - event.fields_first;
+  if (Stream* stream = streams_.find(stream_id)) return on_later_headers(*stream, end_stream, block, event);
+  if (role_ == Role::kServer && (stream_id & 1) == 1 && is_idle(stream_id)) {
+    return on_new_request(stream_id, end_stream, block, event);
+  }
+  if (is_idle(stream_id)) return fail(ErrorCode::kProtocolError, "HEADERS on an idle stream");
+  // Closed: in flight when our RST_STREAM went out.
+}
+
+void Connection::on_new_request(uint32_t stream_id, bool end_stream, const DecodedBlock& block, Event& event) {
+  last_peer_stream_id_ = stream_id;
+  if (stream_id > goaway_last_id_) return;  // announced as not processed (section 6.8)
+  if (streams_.count() >= limits_.streams) return refuse_stream_id(stream_id, ErrorCode::kRefusedStream);
+  const std::span<const Field> fields(memory_->fields.data() + event.fields_first, event.fields_count);
+  MessageHead& head = memory_->heads.emplace_back();
+  if (!block.is_too_large && (block.is_malformed || !check_message(MessageKind::kRequest, fields, head))) {
+    return refuse_stream_id(stream_id, ErrorCode::kProtocolError);
+  }
+  if (end_stream && head.has_content_length && head.content_length != 0) {
+    return refuse_stream_id(stream_id, ErrorCode::kProtocolError);
+  }
+  Stream* stream = add_stream(stream_id);
+  if (stream == nullptr) return refuse_stream_id(stream_id, ErrorCode::kRefusedStream);
+  stream->has_received_headers = true;
+  stream->has_received_end = end_stream;
+  if (head.has_content_length) stream->recv_length_left = head.content_length;
+  event.kind = block.is_too_large ? EventKind::kListTooLarge : EventKind::kRequest;
+  event.head = static_cast<uint32_t>(memory_->heads.size() - 1);
+  event.stream = memory_->streams.handle(*stream);
+  memory_->events.push_back(event);
+}
+
+// Trailers of a request; responses, informational or final, and their trailers.
+void Connection::on_later_headers(Stream& stream, bool end_stream, const DecodedBlock& block, Event& event) {
+  if (stream.is_reset) return;
+  if (stream.has_received_end) return fail_stream(stream, ErrorCode::kStreamClosed);
+  const std::span<const Field> fields(memory_->fields.data() + event.fields_first, event.fields_count);
+  const bool are_trailers = stream.has_received_headers;
+  MessageHead& head = memory_->heads.emplace_back();
+  const MessageKind kind = are_trailers ? MessageKind::kTrailers : MessageKind::kResponse;
+  if (block.is_too_large) return fail_stream(stream, ErrorCode::kEnhanceYourCalm);
+  if (block.is_malformed || !check_message(kind, fields, head) || (are_trailers && !end_stream)) {
+    return fail_stream(stream, ErrorCode::kProtocolError);
+  }
+  if (are_trailers && stream.recv_length_left != Stream::kNoLength && stream.recv_length_left != 0) {
+    return fail_stream(stream, ErrorCode::kProtocolError);
+  }
+  const bool is_informational = !are_trailers && head.status < 200;
+  if (is_informational && (end_stream || head.status == 101)) return fail_stream(stream, ErrorCode::kProtocolError);
+  event.kind = are_trailers ? EventKind::kTrailers : is_informational ? EventKind::kInformational : EventKind::kResponse;
+  if (event.kind == EventKind::kResponse) {
+    stream.has_received_headers = true;
+    if (head.has_content_length && !end_stream) stream.recv_length_left = head.content_length;
+  }
+  stream.has_received_end = end_stream;
+  event.head = static_cast<uint32_t>(memory_->heads.size() - 1);
+  event.stream = memory_->streams.handle(stream);
+  memory_->events.push_back(event);
+}
+
+void Connection::on_rst_stream(const FrameHeader& header, const uint8_t* payload) {
+  if (header.length != 4) return fail(ErrorCode::kFrameSizeError, "RST_STREAM of wrong length");
+  if (header.stream_id == 0 || is_idle(header.stream_id)) {
+    return fail(ErrorCode::kProtocolError, "RST_STREAM on an idle stream");
+  }
+  Stream* stream = streams_.find(header.stream_id);
+  if (stream == nullptr || stream->is_reset) return;
+  stream->is_reset = true;
+  if (stream->is_linked()) stream->unlink();
+  stream->pending.release(memory_->blocks);
+  stream->pending_trailers.release(memory_->blocks);
+  add_event(EventKind::kReset, *stream).code = static_cast<ErrorCode>(load_32(payload));
+}
+
+void Connection::on_settings(const FrameHeader& header, const uint8_t* payload) {
+  if (header.stream_id != 0) return fail(ErrorCode::kProtocolError, "SETTINGS on a stream");
+  if (header.has(kFlagAck)) {
+    if (header.length != 0) return fail(ErrorCode::kFrameSizeError, "SETTINGS acknowledgement with a payload");
+    return on_settings_ack();
+  }
+  if (header.length % 6 != 0) return fail(ErrorCode::kFrameSizeError, "SETTINGS of wrong length");
+  for (uint32_t offset = 0; offset < header.length; offset += 6) {
+    if (!apply_setting(load_16(payload + offset), load_32(payload + offset + 2))) return;
+  }
+  has_received_settings_ = true;
+  write_frame_header(reserve(kFrameHeaderSize), 0, FrameType::kSettings, kFlagAck, 0);
+  output_.commit(kFrameHeaderSize);
+  memory_->events.emplace_back().kind = EventKind::kSettings;
+}
+
+bool Connection::apply_setting(uint16_t id, uint32_t value) {
+  switch (static_cast<SettingId>(id)) {
+    case SettingId::kHeaderTableSize: encoder_.set_peer_table_size(value); break;
+    case SettingId::kEnablePush:
+      if (value > 1 || (value == 1 && role_ == Role::kClient)) {
+        fail(ErrorCode::kProtocolError, "SETTINGS_ENABLE_PUSH out of range");
+      }
+      break;
+    case SettingId::kMaxConcurrentStreams: peer_max_streams_ = value; break;
+    case SettingId::kInitialWindowSize: {
+      if (value > kWindowMax) {
+        fail(ErrorCode::kFlowControlError, "SETTINGS_INITIAL_WINDOW_SIZE out of range");
+        break;
+      }
+      // All open streams move by the difference and may become negative (section 6.9.2).
+      const int64_t change = static_cast<int64_t>(value) - peer_initial_window_;
+      peer_initial_window_ = value;
+      bool has_overflown = false;
+      streams_.for_each([&](Stream& stream) {
+        const int64_t window = stream.send_window + change;
+        has_overflown |= window > kWindowMax;
+        stream.send_window = static_cast<int32_t>(std::min(window, kWindowMax));
+        list_sendable(stream);
+      });
+      if (has_overflown) fail(ErrorCode::kFlowControlError, "SETTINGS_INITIAL_WINDOW_SIZE overflows a stream");
+      break;
+    }
+    case SettingId::kMaxFrameSize:
+      if (value < kFrameSizeDefault || value > kFrameSizeMax) {
+        fail(ErrorCode::kProtocolError, "SETTINGS_MAX_FRAME_SIZE out of range");
+      }
+      peer_max_frame_size_ = value;
+      break;
+    default: break;
+  }
+  return !has_failed_;
+}
+
+// From now on the peer counts with our initial window; its earlier streams move by the difference.
+void Connection::on_settings_ack() {
+  if (has_received_settings_ack_) return;
+  has_received_settings_ack_ = true;
+  const int64_t change = static_cast<int64_t>(limits_.stream_window) - recv_initial_window_;
+  recv_initial_window_ = limits_.stream_window;
+  streams_.for_each([change](Stream& stream) { stream.recv_window += static_cast<int32_t>(change); });
+}
+
+void Connection::on_ping(const FrameHeader& header, const uint8_t* payload) {
+  if (header.length != 8) return fail(ErrorCode::kFrameSizeError, "PING of wrong length");
+  if (header.stream_id != 0) return fail(ErrorCode::kProtocolError, "PING on a stream");
+  if (header.has(kFlagAck)) {
+    memory_->events.emplace_back().kind = EventKind::kPingAck;
+    return;
+  }
+  write_ping(reserve(kPingFrameSize), true, payload);
+  output_.commit(kPingFrameSize);
+}
+
+void Connection::on_goaway(const FrameHeader& header, const uint8_t* payload) {
+  if (header.length < 8) return fail(ErrorCode::kFrameSizeError, "GOAWAY too short");
+  if (header.stream_id != 0) return fail(ErrorCode::kProtocolError, "GOAWAY on a stream");
+  const uint32_t last_id = load_32(payload) & kStreamIdMax;
+  has_received_goaway_ = true;
+  // The announced id may only fall (section 6.8); a larger one changes nothing.
+  peer_goaway_last_id_ = std::min(peer_goaway_last_id_, last_id);
+  Event& event = memory_->events.emplace_back();
+  event.kind = EventKind::kGoaway;
+  event.code = static_cast<ErrorCode>(load_32(payload + 4));
+  event.last_stream_id = peer_goaway_last_id_;
+  event.data = {payload + 8, header.length - 8};
+}
+
+void Connection::on_window_update(const FrameHeader& header, const uint8_t* payload) {
+  if (header.length != 4) return fail(ErrorCode::kFrameSizeError, "WINDOW_UPDATE of wrong length");
+  const uint32_t increment = load_32(payload) & kStreamIdMax;
+  if (header.stream_id == 0) {
+    if (increment == 0) return fail(ErrorCode::kProtocolError, "WINDOW_UPDATE of zero");
+    if (send_window_ + increment > kWindowMax) {
+      return fail(ErrorCode::kFlowControlError, "connection window overflows");
+    }
+    send_window_ += increment;
+    memory_->events.emplace_back().kind = EventKind::kWindowOpened;
+    return;
+  }
+  Stream* stream = streams_.find(header.stream_id);
+  if (stream == nullptr) {
+    if (is_idle(header.stream_id)) fail(ErrorCode::kProtocolError, "WINDOW_UPDATE on an idle stream");
+    return;
+  }
+  if (stream->is_reset) return;
+  if (increment == 0) return fail_stream(*stream, ErrorCode::kProtocolError);
+  const int64_t window = int64_t{stream->send_window} + increment;
+  if (window > kWindowMax) return fail_stream(*stream, ErrorCode::kFlowControlError);
+  stream->send_window = static_cast<int32_t>(window);
+  list_sendable(*stream);
+}
+
+}  // namespace ringway::h2

@@ -1,0 +1,206 @@
+#include "h2/field.h"
+
+#include <array>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+#include "base/assert.h"
+
+namespace ringway::h2 {
+namespace {
+
+uint64_t load_up_to_8(const char* p, size_t size) noexcept {
+  uint64_t word = 0;
+  std::memcpy(&word, p, size);
+  return word;
+}
+
+uint64_t fold(uint64_t a, uint64_t b) noexcept {
+  const unsigned __int128 product = static_cast<unsigned __int128>(a) * b;
+  return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
+}
+
+uint64_t hash_octets(std::string_view octets, uint64_t state) noexcept {
+  constexpr uint64_t kMultiplier = 0xa0761d6478bd642f;
+  const char* p = octets.data();
+  size_t left = octets.size();
+  for (; left >= 8; p += 8, left -= 8) {
+    uint64_t word;
+    std::memcpy(&word, p, sizeof word);
+    state = fold(state ^ word, kMultiplier);
+  }
+  return fold(state ^ load_up_to_8(p, left) ^ (uint64_t{octets.size()} << 56), kMultiplier ^ state);
+}
+
+constexpr std::array<bool, 256> make_name_octets() noexcept {
+  std::array<bool, 256> allowed{};
+  for (unsigned char c = 'a'; c <= 'z'; ++c) allowed[c] = true;
+  for (unsigned char c = '0'; c <= '9'; ++c) allowed[c] = true;
+  for (const char c : {'!', '#', '$', '%', '&', '\'', '*', '+', '-', '.', '^', '_', '`', '|', '~'}) {
+    allowed[static_cast<unsigned char>(c)] = true;
+  }
+  return allowed;
+}
+
+constexpr std::array<bool, 256> kNameOctets = make_name_octets();
+
+}  // namespace
+
+bool is_valid_name(std::string_view name) noexcept {
+  if (!name.empty() && name.front() == ':') name.remove_prefix(1);
+  if (name.empty()) return false;
+  for (const char c : name) {
+    if (!kNameOctets[static_cast<unsigned char>(c)]) return false;
+  }
+  return true;
+}
+
+bool is_valid_value(std::string_view value) noexcept {
+  if (value.empty()) return true;
+  const auto is_blank = [](char c) { return c == ' ' || c == '\t'; };
+  if (is_blank(value.front()) || is_blank(value.back())) return false;
+  const char* p = value.data();
+  size_t left = value.size();
+  // Eight octets at a time: is any below 0x20? Such octets are rare, so that the exact look is.
+  for (; left >= 8; p += 8, left -= 8) {
+    uint64_t word;
+    std::memcpy(&word, p, sizeof word);
+    constexpr uint64_t kOnes = 0x0101010101010101;
+    if ((word - kOnes * 0x20) & ~word & (kOnes * 0x80)) break;
+  }
+  for (; left != 0; ++p, --left) {
+    if (*p == '\0' || *p == '\r' || *p == '\n') return false;
+  }
+  return true;
+}
+
+FieldInterner::FieldInterner(uint64_t hash_key, uint32_t bytes_max)
+    : hash_key_(hash_key | 1), bytes_max_(bytes_max), buckets_(256) {
+  static_records_.push_back(nullptr);
+  for (uint32_t index = 1; index <= kStaticTableSize; ++index) {
+    const StaticField& field = static_field(index);
+    FieldRecord* record = make(field.name, field.value);
+    record->known = field.known;
+    record->static_index = static_cast<uint8_t>(index);
+    record->references = 1;
+    static_records_.push_back(record);
+  }
+}
+
+FieldInterner::~FieldInterner() {
+  const auto destroy = [](FieldRecord* record) {
+    std::free(const_cast<char*>(record->octets));
+    delete record;
+  };
+  for (FieldRecord* record : buckets_) {
+    while (record != nullptr) {
+      FieldRecord* next = record->next_in_bucket;
+      destroy(record);
+      record = next;
+    }
+  }
+  for (FieldRecord* record : unused_) destroy(record);
+  for (FieldRecord* record : static_records_) {
+    if (record != nullptr) destroy(record);
+  }
+}
+
+uint32_t FieldInterner::hash_of(std::string_view name, std::string_view value) const noexcept {
+  const uint64_t hash = hash_octets(value, hash_octets(name, hash_key_));
+  return static_cast<uint32_t>(hash ^ (hash >> 32));
+}
+
+// A record with the octets and a fresh generation; everything else is zero.
+FieldRecord* FieldInterner::make(std::string_view name, std::string_view value) {
+  FieldRecord* record;
+  if (unused_.empty()) {
+    record = new FieldRecord();
+    record->index = next_index_++;
+    record->generation = 1;
+  } else {
+    record = unused_.back();
+    unused_.pop_back();
+    const uint32_t index = record->index;
+    const uint32_t generation = record->generation + 1;
+    *record = FieldRecord();
+    record->index = index;
+    record->generation = generation;
+  }
+  char* octets = static_cast<char*>(std::malloc(name.size() + value.size() + 1));
+  ASSERT(octets != nullptr);
+  std::memcpy(octets, name.data(), name.size());
+  if (!value.empty()) std::memcpy(octets + name.size(), value.data(), value.size());
+  record->octets = octets;
+  record->name_size = static_cast<uint16_t>(name.size());
+  record->value_size = static_cast<uint32_t>(value.size());
+  return record;
+}
+
+FieldRecord* FieldInterner::intern(std::string_view name, KnownName known, std::string_view value, uint8_t flags) {
+  const uint32_t hash = hash_of(name, value);
+  for (FieldRecord* record = buckets_[hash & (buckets_.size() - 1)]; record != nullptr; record = record->next_in_bucket) {
+    if (record->hash != hash || record->flags != flags || record->name() != name || record->value() != value) continue;
+    if (record->is_idle) {
+      record->unlink();
+      record->is_idle = false;
+    }
+    ++record->references;
+    return record;
+  }
+  const uint32_t size = static_cast<uint32_t>(name.size() + value.size()) + kFieldOverhead;
+  while (bytes_ + size > bytes_max_) {
+    if (idle_.is_empty() || idle_.front().idle_epoch == epoch_) return nullptr;
+    evict(idle_.front());
+  }
+  FieldRecord* record = make(name, value);
+  record->known = known;
+  record->flags = flags;
+  record->hash = hash;
+  record->references = 1;
+  if (record_count_ >= buckets_.size()) grow_buckets();
+  FieldRecord*& bucket = buckets_[hash & (buckets_.size() - 1)];
+  record->next_in_bucket = bucket;
+  bucket = record;
+  ++record_count_;
+  bytes_ += size;
+  return record;
+}
+
+void FieldInterner::become_idle(FieldRecord& record) noexcept {
+  ASSERT(record.static_index == 0 && !record.is_idle);
+  record.is_idle = true;
+  record.idle_epoch = epoch_;
+  idle_.push_back(record);
+}
+
+void FieldInterner::evict(FieldRecord& record) noexcept {
+  ASSERT(record.is_idle);
+  record.unlink();
+  FieldRecord** link = &buckets_[record.hash & (buckets_.size() - 1)];
+  while (*link != &record) link = &(*link)->next_in_bucket;
+  *link = record.next_in_bucket;
+  bytes_ -= record.hpack_size();
+  --record_count_;
+  std::free(const_cast<char*>(record.octets));
+  record.octets = nullptr;
+  // From here on no {index, generation} that anybody remembers names this record.
+  ++record.generation;
+  unused_.push_back(&record);
+}
+
+void FieldInterner::grow_buckets() {
+  std::vector<FieldRecord*> grown(buckets_.size() * 2);
+  for (FieldRecord* record : buckets_) {
+    while (record != nullptr) {
+      FieldRecord* next = record->next_in_bucket;
+      FieldRecord*& bucket = grown[record->hash & (grown.size() - 1)];
+      record->next_in_bucket = bucket;
+      bucket = record;
+      record = next;
+    }
+  }
+  buckets_.swap(grown);
+}
+
+}  // namespace ringway::h2

@@ -1,0 +1,125 @@
+// Header fields on their way through. A field is either interned (a record that the shard shares: compared, counted and
+// forwarded as a handle) or literal (octets that live until the end of the receive call).
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "base/intrusive_list.h"
+#include "h2/known_names.h"
+
+namespace ringway::h2 {
+
+// RFC 7541 section 4.1.
+inline constexpr uint32_t kFieldOverhead = 32;
+
+// What validation found, once, when the field was decoded or interned.
+inline constexpr uint8_t kFieldNeverIndex = 0x1;   // the peer said so, or the name is sensitive
+inline constexpr uint8_t kFieldMalformed = 0x2;    // octets that RFC 9113 section 8.2.1 forbids
+
+struct FieldRecord : base::ListLink {
+  uint32_t index;        // dense, reused
+  uint32_t generation;   // of this use of the index
+  uint32_t references;
+  uint32_t hash;
+  FieldRecord* next_in_bucket;
+  const char* octets;    // name, then value
+  uint32_t value_size;
+  uint16_t name_size;
+  KnownName known;
+  uint8_t flags;
+  uint8_t static_index;  // 1 to 61 for the records of the static table, else 0
+  bool is_idle;          // in the list of records nobody refers to
+  uint32_t idle_epoch;   // when it came there
+
+  std::string_view name() const noexcept { return {octets, name_size}; }
+  std::string_view value() const noexcept { return {octets + name_size, value_size}; }
+  uint32_t hpack_size() const noexcept { return name_size + value_size + kFieldOverhead; }
+};
+
+struct Field {
+  FieldRecord* record = nullptr;       // interned; the members down to wire_value are then unset
+  const char* name_octets = nullptr;
+  const char* value_octets = nullptr;
+  const uint8_t* wire_value = nullptr;  // the string literal as it came (length and Huffman bit included), or null
+  uint32_t wire_size = 0;
+  uint32_t value_size = 0;
+  uint16_t name_size = 0;
+  KnownName known = KnownName::kNone;  // always set
+  uint8_t flags = 0;                   // always set
+
+  std::string_view name() const noexcept { return record ? record->name() : std::string_view(name_octets, name_size); }
+  std::string_view value() const noexcept {
+    return record ? record->value() : std::string_view(value_octets, value_size);
+  }
+};
+
+// A literal field of ours; `name` and `value` must outlive its use.
+inline Field make_field(std::string_view name, KnownName known, std::string_view value) noexcept {
+  Field field;
+  field.name_octets = name.data();
+  field.name_size = static_cast<uint16_t>(name.size());
+  field.value_octets = value.data();
+  field.value_size = static_cast<uint32_t>(value.size());
+  field.known = known;
+  return field;
+}
+inline Field make_field(KnownName known, std::string_view value) noexcept {
+  return make_field(text_of(known), known, value);
+}
+
+// The shard's interned fields. Records live while something refers to them and, beyond that, until the budget needs
+// their place; an index is reused with a new generation, so that encoders notice.
+class FieldInterner {
+ public:
+  // `hash_key` is secret and random per process, so that peers cannot aim at one bucket. `bytes_max` bounds names,
+  // values and overhead of all records but the static ones.
+  FieldInterner(uint64_t hash_key, uint32_t bytes_max);
+  FieldInterner(const FieldInterner&) = delete;
+  FieldInterner& operator=(const FieldInterner&) = delete;
+  ~FieldInterner();
+
+  // The record of this field, with a reference for the caller; null when the budget is in use.
+  FieldRecord* intern(std::string_view name, KnownName known, std::string_view value, uint8_t flags);
+
+  FieldRecord* static_record(uint32_t index) noexcept { return static_records_[index]; }
+
+  static void retain(FieldRecord& record) noexcept { ++record.references; }
+  void release(FieldRecord& record) noexcept {
+    if (--record.references == 0) become_idle(record);
+  }
+
+  // Records that become idle stay readable until the next epoch: decoded lists may still name them. Called before each
+  // receive call.
+  void begin_epoch() noexcept { ++epoch_; }
+
+  uint32_t bytes() const noexcept { return bytes_; }
+  uint32_t record_count() const noexcept { return record_count_; }
+
+ private:
+  uint32_t hash_of(std::string_view name, std::string_view value) const noexcept;
+  FieldRecord* make(std::string_view name, std::string_view value);
+  void become_idle(FieldRecord& record) noexcept;
+  void evict(FieldRecord& record) noexcept;
+  void grow_buckets();
+
+  uint64_t hash_key_;
+  uint32_t bytes_max_;
+  uint32_t bytes_ = 0;
+  uint32_t record_count_ = 0;
+  std::vector<FieldRecord*> buckets_;
+  std::vector<FieldRecord*> unused_;  // evicted records, kept for their index and generation
+  std::vector<FieldRecord*> static_records_;
+  base::IntrusiveList<FieldRecord> idle_;  // oldest first
+  uint32_t next_index_ = 0;
+  uint32_t epoch_ = 0;
+};
+
+// True when the octets are allowed: lower-case token characters, with a leading ':' for pseudo-fields (RFC 9113 8.2.1).
+bool is_valid_name(std::string_view name) noexcept;
+// True when there is no NUL, CR or LF and no space or tab at either end.
+bool is_valid_value(std::string_view value) noexcept;
+
+}  // namespace ringway::h2

@@ -1,0 +1,78 @@
+// HPACK decoding (RFC 7541). One decoder per connection; the field records behind it are the shard's.
+//
+// An inserted field is first a private copy in this table. When the peer refers to it for the first time it has shown
+// that it repeats, and is interned: from then on it is decoded and forwarded as a record.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "h2/arena.h"
+#include "h2/field.h"
+#include "h2/frame.h"
+
+namespace ringway::h2 {
+
+struct DecodeLimits {
+  uint32_t list_bytes;  // RFC 9113 section 6.5.2: name + value + 32 per field
+  uint32_t fields;
+};
+
+struct DecodedBlock {
+  bool is_valid = false;      // false: COMPRESSION_ERROR, the connection is lost
+  bool is_malformed = false;  // a field with forbidden octets
+  bool is_too_large = false;  // beyond a limit: fields were decoded for the table's sake and dropped
+  uint32_t list_bytes = 0;
+};
+
+class HpackDecoder {
+ public:
+  explicit HpackDecoder(FieldInterner& interner) noexcept : interner_(&interner) {}
+  HpackDecoder(const HpackDecoder&) = delete;
+  HpackDecoder& operator=(const HpackDecoder&) = delete;
+  ~HpackDecoder();
+
+  // Decodes a complete header block and appends its fields to `fields`. Literal fields point into `block` and `arena`.
+  DecodedBlock decode(std::span<const uint8_t> block, const DecodeLimits& limits, std::vector<Field>& fields,
+                      Arena& arena);
+
+  uint32_t table_bytes() const noexcept { return table_bytes_; }
+  uint32_t entry_count() const noexcept { return entry_count_; }
+
+ private:
+  struct Entry {
+    FieldRecord* record;  // once it was referred to
+    uint32_t offset;      // of the name in octets_, the value follows
+    uint32_t value_size;
+    uint16_t name_size;
+    KnownName known;
+    uint8_t flags;
+  };
+
+  struct Reader;  // a cursor over the block
+
+  bool decode_indexed(Reader& reader, Arena& arena, Field& field);
+  bool decode_literal(Reader& reader, uint8_t prefix_bits, Arena& arena, Field& field);
+  bool decode_size_update(Reader& reader);
+  bool decode_name(Reader& reader, uint32_t index, Arena& arena, Field& field);
+  void insert(const Field& field);
+  void evict_oldest() noexcept;
+  void reserve_octets(uint32_t size);
+  void reserve_entry();
+  Entry& entry(uint32_t age) noexcept { return entries_[(first_entry_ + entry_count_ - 1 - age) & (entry_capacity_ - 1)]; }
+
+  FieldInterner* interner_;
+  std::unique_ptr<Entry[]> entries_;  // a ring, oldest at first_entry_
+  std::unique_ptr<char[]> octets_;    // of the entries in order; compacted when its end is reached
+  uint32_t entry_capacity_ = 0;
+  uint32_t first_entry_ = 0;
+  uint32_t entry_count_ = 0;
+  uint32_t octets_capacity_ = 0;
+  uint32_t octets_tail_ = 0;
+  uint32_t table_bytes_ = 0;
+  uint32_t table_bytes_max_ = kTableSizeDefault;  // as the peer has set it, never above what we advertised
+};
+
+}  // namespace ringway::h2

@@ -1,0 +1,189 @@
+#include "h2/hpack_encoder.h"
+
+#include <cstring>
+
+#include "base/assert.h"
+
+namespace ringway::h2 {
+namespace {
+
+constexpr uint32_t kIntegerSizeMax = 6;
+
+// Section 5.1. `pattern` holds the bits above the prefix.
+uint8_t* write_integer(uint8_t* p, uint8_t pattern, uint32_t prefix_bits, uint32_t value) noexcept {
+  const uint32_t mask = (1u << prefix_bits) - 1;
+  if (value < mask) {
+    *p++ = static_cast<uint8_t>(pattern | value);
+    return p;
+  }
+  *p++ = static_cast<uint8_t>(pattern | mask);
+  value -= mask;
+  while (value >= 0x80) {
+    *p++ = static_cast<uint8_t>(value | 0x80);
+    value >>= 7;
+  }
+  *p++ = static_cast<uint8_t>(value);
+  return p;
+}
+
+uint8_t* write_string(uint8_t* p, std::string_view octets) noexcept {
+  p = write_integer(p, 0, 7, static_cast<uint32_t>(octets.size()));
+  if (!octets.empty()) std::memcpy(p, octets.data(), octets.size());
+  return p + octets.size();
+}
+
+uint32_t literal_size_max(const Field& field) noexcept {
+  const size_t value_size = field.wire_value != nullptr ? field.wire_size : field.value().size() + kIntegerSizeMax;
+  return static_cast<uint32_t>(2 * kIntegerSizeMax + field.name().size() + value_size);
+}
+
+// A literal whose first octet has `pattern` above `prefix_bits` bits of name index.
+uint8_t* write_literal(uint8_t* p, uint8_t pattern, uint32_t prefix_bits, const Field& field) noexcept {
+  p = write_integer(p, pattern, prefix_bits, static_index_of(field.known));
+  if (static_index_of(field.known) == 0) p = write_string(p, field.name());
+  if (field.wire_value == nullptr) return write_string(p, field.value());
+  std::memcpy(p, field.wire_value, field.wire_size);
+  return p + field.wire_size;
+}
+
+constexpr uint8_t kIncremental = 0x40;
+constexpr uint8_t kNeverIndexed = 0x10;
+constexpr uint8_t kWithoutIndexing = 0x00;
+
+void append_literal(const Field& field, base::ByteQueue& out, base::BlockPool& pool) {
+  const uint8_t pattern = (field.flags & kFieldNeverIndex) != 0 ? kNeverIndexed : kWithoutIndexing;
+  uint8_t* const begin = out.reserve(pool, literal_size_max(field));
+  out.commit(static_cast<uint32_t>(write_literal(begin, pattern, 4, field) - begin));
+}
+
+void append_indexed(uint32_t index, base::ByteQueue& out, base::BlockPool& pool) {
+  uint8_t* const begin = out.reserve(pool, kIntegerSizeMax);
+  if (index < 127) [[likely]] {
+    *begin = static_cast<uint8_t>(0x80 | index);
+    out.commit(1);
+    return;
+  }
+  out.commit(static_cast<uint32_t>(write_integer(begin, 0x80, 7, index) - begin));
+}
+
+}  // namespace
+
+void encode_stateless(const Field& field, base::ByteQueue& out, base::BlockPool& pool) {
+  if (field.record != nullptr && field.record->static_index != 0) {
+    append_indexed(field.record->static_index, out, pool);
+    return;
+  }
+  append_literal(field, out, pool);
+}
+
+void HpackEncoder::set_peer_table_size(uint32_t bytes) noexcept {
+  const uint32_t size = bytes < kTableSizeDefault ? bytes : kTableSizeDefault;
+  if (size == table_bytes_max_ && announce_lowest_ == UINT32_MAX) return;
+  if (size < announce_lowest_) announce_lowest_ = size;
+  table_bytes_max_ = size;
+}
+
+void HpackEncoder::begin_block(base::ByteQueue& out, base::BlockPool& pool) {
+  ++block_number_;
+  if (announce_lowest_ == UINT32_MAX) [[likely]] return;
+  // The peer evicts down to the lowest size that it announced in between, so the same is done here.
+  const uint32_t final_size = table_bytes_max_;
+  uint8_t* const begin = out.reserve(pool, 2 * kIntegerSizeMax);
+  uint8_t* p = begin;
+  if (announce_lowest_ < final_size) p = write_integer(p, 0x20, 5, announce_lowest_);
+  p = write_integer(p, 0x20, 5, final_size);
+  out.commit(static_cast<uint32_t>(p - begin));
+  while (table_bytes_ > announce_lowest_) evict_oldest();
+  announce_lowest_ = UINT32_MAX;
+}
+
+void HpackEncoder::encode(const Field& field, base::ByteQueue& out, base::BlockPool& pool) {
+  if (field.record == nullptr) {
+    append_literal(field, out, pool);
+    return;
+  }
+  write_record(*field.record, out, pool);
+}
+
+void HpackEncoder::write_record(const FieldRecord& record, base::ByteQueue& out, base::BlockPool& pool) {
+  if (record.static_index != 0) {
+    append_indexed(record.static_index, out, pool);
+    return;
+  }
+  if (slot_count_ != 0) {
+    const Slot& slot = slots_[record.index & (slot_count_ - 1)];
+    if (slot.record_index == record.index && slot.generation == record.generation && is_live(slot)) [[likely]] {
+      entry(slot.number).used_in_block = block_number_;
+      append_indexed(kStaticTableSize + (inserted_ - slot.number), out, pool);
+      return;
+    }
+  }
+  Field literal = make_field(record.name(), record.known, record.value());
+  literal.flags = record.flags;
+  Slot* slot = nullptr;
+  if ((record.flags & kFieldNeverIndex) == 0 && record.value_size <= kIndexedValueMax &&
+      make_room(record.hpack_size())) {
+    slot = slot_for(record);
+  }
+  if (slot == nullptr) {
+    append_literal(literal, out, pool);
+    return;
+  }
+  reserve_entry();
+  entry(inserted_) = {record.index, record.hpack_size(), block_number_};
+  *slot = {record.index, record.generation, inserted_};
+  ++inserted_;
+  table_bytes_ += record.hpack_size();
+  uint8_t* const begin = out.reserve(pool, literal_size_max(literal));
+  out.commit(static_cast<uint32_t>(write_literal(begin, kIncremental, 6, literal) - begin));
+}
+
+// A free slot for a record that is to be inserted; null when its place is taken by a live one and the map is at its
+// largest: that field then stays a literal.
+HpackEncoder::Slot* HpackEncoder::slot_for(const FieldRecord& record) {
+  for (;;) {
+    if (slot_count_ != 0) {
+      Slot& slot = slots_[record.index & (slot_count_ - 1)];
+      if (!is_live(slot) || slot.record_index == record.index) return &slot;
+      if (slot_count_ == kSlotsMax) return nullptr;
+    }
+    const uint32_t count = slot_count_ == 0 ? 16 : slot_count_ * 2;
+    auto grown = std::make_unique<Slot[]>(count);
+    for (uint32_t i = 0; i < slot_count_; ++i) {
+      if (is_live(slots_[i])) grown[slots_[i].record_index & (count - 1)] = slots_[i];
+    }
+    slots_ = std::move(grown);
+    slot_count_ = count;
+  }
+}
+
+// Evicts until `bytes` fit. The table is a queue: with more repeating fields than fit, each insertion would push out
+// one that is still in use, and nothing would ever be found again. So an entry that recent blocks used is pushed out at
+// most once in kHotBlocks blocks, and the new field stays a literal meanwhile.
+bool HpackEncoder::make_room(uint32_t bytes) {
+  if (bytes > table_bytes_max_) return false;
+  while (table_bytes_ + bytes > table_bytes_max_) {
+    const bool is_hot = block_number_ - entry(oldest_).used_in_block < kHotBlocks;
+    if (is_hot && block_number_ - hot_eviction_block_ < kHotBlocks) return false;
+    if (is_hot) hot_eviction_block_ = block_number_;
+    evict_oldest();
+  }
+  return true;
+}
+
+void HpackEncoder::evict_oldest() noexcept {
+  ASSERT(oldest_ != inserted_);
+  table_bytes_ -= entry(oldest_).bytes;
+  ++oldest_;
+}
+
+void HpackEncoder::reserve_entry() {
+  if (inserted_ - oldest_ < entry_capacity_) return;
+  const uint32_t capacity = entry_capacity_ == 0 ? 8 : entry_capacity_ * 2;
+  auto grown = std::make_unique_for_overwrite<Entry[]>(capacity);
+  for (uint32_t number = oldest_; number != inserted_; ++number) grown[number & (capacity - 1)] = entry(number);
+  entries_ = std::move(grown);
+  entry_capacity_ = capacity;
+}
+
+}  // namespace ringway::h2

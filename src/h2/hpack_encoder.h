@@ -1,0 +1,79 @@
+// HPACK encoding (RFC 7541). One encoder per connection. Interned fields are written as one or two octets once they are
+// in this connection's table; literals are copied as they came. It never Huffman-codes by itself.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "base/block_pool.h"
+#include "base/byte_queue.h"
+#include "h2/field.h"
+#include "h2/frame.h"
+
+namespace ringway::h2 {
+
+class HpackEncoder {
+ public:
+  HpackEncoder() noexcept = default;
+  HpackEncoder(const HpackEncoder&) = delete;
+  HpackEncoder& operator=(const HpackEncoder&) = delete;
+
+  // The peer's SETTINGS_HEADER_TABLE_SIZE; above 4,096 is not used. Takes effect, and is announced, with the next block
+  // (section 4.2).
+  void set_peer_table_size(uint32_t bytes) noexcept;
+
+  // Call before the first field of each block.
+  void begin_block(base::ByteQueue& out, base::BlockPool& pool);
+
+  // Appends one field.
+  void encode(const Field& field, base::ByteQueue& out, base::BlockPool& pool);
+
+  uint32_t table_bytes() const noexcept { return table_bytes_; }
+  uint32_t entry_count() const noexcept { return inserted_ - oldest_; }
+
+ private:
+  // The table as the peer sees it: entry number n was the n-th insertion, oldest_ <= n < inserted_.
+  struct Entry {
+    uint32_t record_index;
+    uint32_t bytes;
+    uint32_t used_in_block;
+  };
+  // Where a record is; direct-mapped by the record's index.
+  struct Slot {
+    uint32_t record_index = UINT32_MAX;
+    uint32_t generation = 0;
+    uint32_t number = 0;
+  };
+
+  static constexpr uint32_t kSlotsMax = 256;
+  static constexpr uint32_t kIndexedValueMax = 512;   // a longer value costs the others their place
+  static constexpr uint32_t kHotBlocks = 64;
+
+  bool is_live(const Slot& slot) const noexcept {
+    return slot.record_index != UINT32_MAX && slot.number - oldest_ < inserted_ - oldest_;
+  }
+  Entry& entry(uint32_t number) noexcept { return entries_[number & (entry_capacity_ - 1)]; }
+  Slot* slot_for(const FieldRecord& record);
+  bool make_room(uint32_t bytes);
+  void evict_oldest() noexcept;
+  void reserve_entry();
+  void write_record(const FieldRecord& record, base::ByteQueue& out, base::BlockPool& pool);
+
+  std::unique_ptr<Entry[]> entries_;
+  std::unique_ptr<Slot[]> slots_;
+  uint32_t entry_capacity_ = 0;
+  uint32_t slot_count_ = 0;
+  uint32_t inserted_ = 0;
+  uint32_t oldest_ = 0;
+  uint32_t table_bytes_ = 0;
+  uint32_t table_bytes_max_ = kTableSizeDefault;
+  uint32_t announce_lowest_ = UINT32_MAX;  // the smallest size since the last block; UINT32_MAX: nothing to announce
+  uint32_t block_number_ = 0;
+  uint32_t hot_eviction_block_ = 0;
+};
+
+// Appends one field as a literal without indexing, by name index or name, never by table: such a block may be written
+// long before it is sent.
+void encode_stateless(const Field& field, base::ByteQueue& out, base::BlockPool& pool);
+
+}  // namespace ringway::h2

@@ -1,0 +1,113 @@
+// The header names that ringway knows: the static table of RFC 7541 appendix A and those that gRPC and HTTP/2 give a
+// meaning. A known name is compared as a number.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace ringway::h2 {
+
+enum class KnownName : uint8_t {
+  kNone = 0,
+  kAuthority,
+  kMethod,
+  kPath,
+  kScheme,
+  kStatus,
+  kAcceptCharset,
+  kAcceptEncoding,
+  kAcceptLanguage,
+  kAcceptRanges,
+  kAccept,
+  kAccessControlAllowOrigin,
+  kAge,
+  kAllow,
+  kAuthorization,
+  kCacheControl,
+  kContentDisposition,
+  kContentEncoding,
+  kContentLanguage,
+  kContentLength,
+  kContentLocation,
+  kContentRange,
+  kContentType,
+  kCookie,
+  kDate,
+  kEtag,
+  kExpect,
+  kExpires,
+  kFrom,
+  kHost,
+  kIfMatch,
+  kIfModifiedSince,
+  kIfNoneMatch,
+  kIfRange,
+  kIfUnmodifiedSince,
+  kLastModified,
+  kLink,
+  kLocation,
+  kMaxForwards,
+  kProxyAuthenticate,
+  kProxyAuthorization,
+  kRange,
+  kReferer,
+  kRefresh,
+  kRetryAfter,
+  kServer,
+  kSetCookie,
+  kStrictTransportSecurity,
+  kTransferEncoding,
+  kUserAgent,
+  kVary,
+  kVia,
+  kWwwAuthenticate,
+  kTe,
+  kConnection,
+  kKeepAlive,
+  kProxyConnection,
+  kUpgrade,
+  kHttp2Settings,
+  kGrpcTimeout,
+  kGrpcStatus,
+  kGrpcMessage,
+  kGrpcEncoding,
+  kGrpcAcceptEncoding,
+  kXForwardedFor,
+  kXForwardedProto,
+  kTraceparent,
+  kCount,
+};
+
+constexpr bool is_pseudo(KnownName name) noexcept {
+  return name >= KnownName::kAuthority && name <= KnownName::kStatus;
+}
+
+// Connection-specific fields (RFC 9113 section 8.2.2), which a proxy never forwards.
+constexpr bool is_hop_by_hop(KnownName name) noexcept {
+  return (name >= KnownName::kConnection && name <= KnownName::kHttp2Settings) || name == KnownName::kTransferEncoding;
+}
+
+// Fields that must not enter a compression table that tenants share (RFC 7541 section 7.1.3).
+constexpr bool is_sensitive(KnownName name) noexcept {
+  return name == KnownName::kAuthorization || name == KnownName::kCookie || name == KnownName::kProxyAuthorization;
+}
+
+// kNone for a name that is not in the list.
+KnownName find_known_name(std::string_view name) noexcept;
+std::string_view text_of(KnownName name) noexcept;
+
+// The first static table entry with this name, 1 to 61; 0 for names that have none.
+uint8_t static_index_of(KnownName name) noexcept;
+
+struct StaticField {
+  std::string_view name;
+  std::string_view value;
+  KnownName known;
+};
+
+inline constexpr uint32_t kStaticTableSize = 61;
+
+// `index` is 1 to 61.
+const StaticField& static_field(uint32_t index) noexcept;
+
+}  // namespace ringway::h2

@@ -1,0 +1,73 @@
+// What all HTTP/2 connections of one shard share: pools, interned fields, and the scratch space of the receive call that
+// is under way. One thread.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/block_pool.h"
+#include "base/slot_pool.h"
+#include "h2/arena.h"
+#include "h2/field.h"
+#include "h2/frame.h"
+#include "h2/message.h"
+#include "h2/stream.h"
+
+namespace ringway::h2 {
+
+enum class EventKind : uint8_t {
+  kRequest,         // server role: a new stream with a checked header list
+  kInformational,   // client role: a 1xx response
+  kResponse,        // client role: the final header list
+  kTrailers,
+  kData,            // octets of a DATA frame, or part of them; may be empty with end_stream
+  kReset,           // RST_STREAM from the peer
+  kStreamFailed,    // the peer broke a rule of this stream: RST_STREAM has been queued
+  kListTooLarge,    // server role: a new stream whose header list is beyond the limit; the owner answers
+  kWindowOpened,    // the connection may send more DATA
+  kSettings,        // the peer's SETTINGS have changed what the owner may do
+  kPingAck,
+  kGoaway,          // from the peer: streams above last_stream_id were not processed
+};
+
+struct Event {
+  EventKind kind;
+  bool end_stream = false;
+  ErrorCode code = ErrorCode::kNoError;
+  base::Handle<Stream> stream;
+  uint32_t fields_first = 0;     // in Memory::fields
+  uint32_t fields_count = 0;
+  uint32_t head = 0;             // in Memory::heads
+  uint32_t last_stream_id = 0;
+  std::span<const uint8_t> data;  // valid until the next receive call of any connection
+};
+
+struct Memory {
+  Memory(uint64_t hash_key, uint32_t stream_count_max, uint32_t interned_bytes_max)
+      : streams(stream_count_max), interner(hash_key, interned_bytes_max) {}
+
+  StreamPool streams;
+  FieldInterner interner;
+  base::BlockPool blocks;
+
+  // Filled by Connection::receive(), read by its caller.
+  std::vector<Event> events;
+  std::vector<Field> fields;
+  std::vector<MessageHead> heads;
+  Arena arena;
+
+  void begin_receive() noexcept {
+    events.clear();
+    fields.clear();
+    heads.clear();
+    arena.reset();
+    interner.begin_epoch();
+  }
+
+  std::span<const Field> fields_of(const Event& event) const noexcept {
+    return {fields.data() + event.fields_first, event.fields_count};
+  }
+};
+
+}  // namespace ringway::h2

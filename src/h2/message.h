@@ -1,0 +1,36 @@
+// The rules of RFC 9113 section 8 for the header lists of requests, responses and trailers: what breaks them is rejected,
+// never repaired. Finding the fields that routing and gRPC need is part of the same pass.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "h2/field.h"
+
+namespace ringway::h2 {
+
+// Positions in the list, one-based; 0: not there.
+struct MessageHead {
+  uint16_t method = 0;
+  uint16_t path = 0;
+  uint16_t scheme = 0;
+  uint16_t authority = 0;
+  uint16_t host = 0;
+  uint16_t content_type = 0;
+  uint16_t user_agent = 0;
+  uint16_t te = 0;
+  uint16_t grpc_timeout = 0;
+  uint16_t grpc_status = 0;
+  uint16_t grpc_message = 0;
+  uint16_t status = 0;          // the number of a response, 100 to 999
+  bool has_hop_by_hop = false;
+  bool has_content_length = false;
+  uint64_t content_length = 0;
+};
+
+enum class MessageKind : uint8_t { kRequest, kResponse, kTrailers };
+
+// False: malformed (section 8.1.1), a stream error PROTOCOL_ERROR.
+[[nodiscard]] bool check_message(MessageKind kind, std::span<const Field> fields, MessageHead& head) noexcept;
+
+}  // namespace ringway::h2

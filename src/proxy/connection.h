@@ -1,0 +1,61 @@
+// A downstream or upstream connection as the proxy sees it: its HTTP/2 state, what it is for and what is wanted of its
+// socket. The shard keeps the socket itself under the same handle.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/intrusive_list.h"
+#include "base/slot_pool.h"
+#include "base/timer_wheel.h"
+#include "h2/connection.h"
+#include "io/address.h"
+
+namespace ringway::proxy {
+
+class Endpoint;
+
+struct DirtyLink : base::ListLink {};
+
+// What a timer is for is told by its owner's type; the wheel hands back the timer alone.
+enum class TimerOwner : uint8_t { kConnection, kExchange, kEndpoint };
+
+struct OwnedTimer : base::Timer {
+  explicit OwnedTimer(TimerOwner owner_kind) noexcept : owner(owner_kind) {}
+  const TimerOwner owner;
+};
+
+//   connecting (upstream only) --> open --> draining (no new streams) --> closing (flush, then close) --> gone
+//        |                          |                                        ^
+//        +--------------------------+------- failure, end of input ----------+
+enum class ConnectionState : uint8_t { kConnecting, kOpen, kDraining, kClosing };
+
+struct Connection : DirtyLink, OwnedTimer {
+  Connection(h2::Role role, const h2::Limits& limits, h2::Memory& memory, uint32_t slot) noexcept
+      : OwnedTimer(TimerOwner::kConnection), h2(role, limits, memory, slot) {}
+
+  bool is_upstream() const noexcept { return h2.role() == h2::Role::kClient; }
+
+  h2::Connection h2;
+  ConnectionState state = ConnectionState::kOpen;
+  base::Handle<Connection> handle;
+  io::Address peer;
+  uint64_t opened_ns = 0;
+  uint64_t received_ns = 0;         // when bytes last came
+  uint64_t ping_sent_ns = 0;        // 0: none is unanswered
+  uint64_t last_ping_ns = 0;
+  bool is_socket_writable = true;   // false while a send waits for the peer to read
+  bool is_linger_over = false;      // closing: the peer has had its time
+  bool awaits_drain_ping = false;   // downstream drain: the PING between the two GOAWAYs
+
+  // Downstream.
+  uint32_t listener = 0;
+  std::string client_text;          // the peer's address, as logs and x-forwarded-for show it
+
+  // Upstream.
+  Endpoint* endpoint = nullptr;     // of the same shard, outlives its connections
+};
+
+using ConnectionPool = base::SlotPool<Connection>;
+
+}  // namespace ringway::proxy

@@ -1,0 +1,87 @@
+// One request joined across two streams.
+#pragma once
+
+#include <cstdint>
+
+#include "base/byte_queue.h"
+#include "base/intrusive_list.h"
+#include "base/slot_pool.h"
+#include "grpc/message_cursor.h"
+#include "grpc/status.h"
+#include "h2/memory.h"
+#include "proxy/connection.h"
+#include "proxy/header_list.h"
+
+namespace ringway::proxy {
+
+class Cluster;
+class Endpoint;
+
+struct WaitLink : base::ListLink {};
+
+// Why ringway itself ended or answered a call; counted, and named in the access log.
+enum class LocalReason : uint8_t {
+  kNone,
+  kNoRoute,
+  kNoEndpoint,         // all endpoints of the cluster fail to connect
+  kPendingLimit,       // too many calls wait for a connection
+  kDeadline,
+  kHeaderListTooLarge,
+  kUpstreamLost,       // the connection broke while the call was on it
+  kUpstreamProtocol,   // the endpoint broke a rule of HTTP/2
+  kDraining,
+  kShardFull,          // no slot for another exchange or stream
+  kMalformed,          // grpc-timeout that is none
+  kCount,
+};
+
+// Two streams, each open until both its halves are closed or it is reset. The downstream stream goes last unless the
+// client resets; the exchange ends when both are gone.
+//
+//   waiting (no upstream stream: connection or slot is awaited)
+//      |  attempt: stream opened, headers and the kept body sent
+//      v
+//   sent --> committed (response headers passed on; no retry from here) --> ended
+struct Exchange : WaitLink, OwnedTimer {
+  Exchange() noexcept : OwnedTimer(TimerOwner::kExchange) {}
+
+  uint32_t index = 0;  // of its own slot; the owner number in both streams
+  base::Handle<Connection> downstream;
+  base::Handle<Connection> upstream;
+  base::Handle<h2::Stream> downstream_stream;
+  base::Handle<h2::Stream> upstream_stream;
+  Cluster* cluster = nullptr;
+  Endpoint* endpoint = nullptr;   // of the current or last attempt
+  uint32_t listener = 0;
+  uint32_t route = 0;
+
+  HeaderList headers;             // the request's
+  base::ByteQueue body;           // request DATA received so far, while it may have to be sent (again)
+  HeaderList trailers;            // the request's, should it have any; they follow the body
+  uint64_t attempt_bytes = 0;     // of the body, what has left for the endpoint in the current attempt
+  uint64_t credited_bytes = 0;    // of the body, what credit was returned for: the most any attempt has sent
+  bool is_body_complete = false;  // the client's END_STREAM was received
+  bool is_body_dropped = false;   // beyond the replay limit: no further attempt is possible
+
+  bool is_grpc = false;
+  bool is_committed = false;      // response headers went downstream
+  bool is_finished = false;       // both streams are gone; the slot goes at the end of the turn
+  bool has_response_ended = false;
+  bool rst_after_end = false;     // tell the client to stop sending once the response has left
+  uint8_t attempts = 0;
+  LocalReason reason = LocalReason::kNone;
+  uint16_t http_status = 0;
+  int16_t grpc_status = -1;
+
+  grpc::MessageCursor response_cursor;
+  uint64_t started_ns = 0;        // turn time of the request's arrival
+  uint64_t deadline_ns = UINT64_MAX;
+  uint64_t arrived_ns = 0;        // turn time of the bytes whose hop is being measured
+  uint64_t hop_ns = 0;            // both legs: bytes in to bytes out on our side
+  uint64_t bytes_received = 0;    // request DATA
+  uint64_t bytes_sent = 0;        // response DATA
+};
+
+using ExchangePool = base::SlotPool<Exchange>;
+
+}  // namespace ringway::proxy

@@ -1,0 +1,93 @@
+#include "proxy/header_list.h"
+
+#include <cstring>
+#include <type_traits>
+
+#include "base/assert.h"
+
+namespace ringway::proxy {
+namespace {
+
+static_assert(std::is_trivially_copyable_v<h2::Field>);
+
+bool has_known_static_name(const h2::Field& field) noexcept { return field.known != h2::KnownName::kNone; }
+
+// A plain value lies inside its wire form; a Huffman-coded one is kept besides it.
+bool is_value_inside_wire(const h2::Field& field) noexcept {
+  return field.wire_value != nullptr && reinterpret_cast<const uint8_t*>(field.value_octets) >= field.wire_value &&
+         reinterpret_cast<const uint8_t*>(field.value_octets) <= field.wire_value + field.wire_size;
+}
+
+size_t octets_of(const h2::Field& field) noexcept {
+  if (field.record != nullptr) return 0;
+  return (has_known_static_name(field) ? 0u : field.name_size) + field.wire_size +
+         (is_value_inside_wire(field) ? 0u : field.value_size);
+}
+
+// Copies the octets of a literal to `p` and points the field there; returns the address behind.
+uint8_t* adopt(h2::Field& field, uint8_t* p) noexcept {
+  const auto copy = [&p](const void* octets, size_t size) {
+    if (size != 0) std::memcpy(p, octets, size);
+    p += size;
+    return p - size;
+  };
+  if (!has_known_static_name(field)) {
+    field.name_octets = reinterpret_cast<const char*>(copy(field.name_octets, field.name_size));
+  } else {
+    field.name_octets = h2::text_of(field.known).data();
+  }
+  if (is_value_inside_wire(field)) {
+    const auto offset = reinterpret_cast<const uint8_t*>(field.value_octets) - field.wire_value;
+    field.wire_value = copy(field.wire_value, field.wire_size);
+    field.value_octets = reinterpret_cast<const char*>(field.wire_value + offset);
+    return p;
+  }
+  if (field.wire_value != nullptr) field.wire_value = copy(field.wire_value, field.wire_size);
+  field.value_octets = reinterpret_cast<const char*>(copy(field.value_octets, field.value_size));
+  return p;
+}
+
+}  // namespace
+
+HeaderList::~HeaderList() { ASSERT(block_ == nullptr); }
+
+void HeaderList::assign(std::span<const h2::Field> fields, h2::Memory& memory) {
+  ASSERT(block_ == nullptr);
+  size_t octets = 0;
+  for (const h2::Field& field : fields) octets += octets_of(field);
+  block_ = memory.blocks.take(fields.size() * sizeof(h2::Field) + octets, capacity_);
+  auto* kept = reinterpret_cast<h2::Field*>(block_);
+  uint8_t* p = block_ + fields.size() * sizeof(h2::Field);
+  for (const h2::Field& field : fields) {
+    if (h2::is_hop_by_hop(field.known)) continue;
+    h2::Field& copy = kept[count_++];
+    if (field.record != nullptr) {
+      copy.record = field.record;
+      copy.known = field.known;
+      copy.flags = field.flags;
+      if (field.record->static_index == 0) h2::FieldInterner::retain(*field.record);
+      continue;
+    }
+    copy = field;
+    p = adopt(copy, p);
+  }
+}
+
+void HeaderList::release(h2::Memory& memory) noexcept {
+  if (block_ == nullptr) return;
+  for (const h2::Field& field : fields()) {
+    if (field.record != nullptr && field.record->static_index == 0) memory.interner.release(*field.record);
+  }
+  memory.blocks.give(block_, capacity_);
+  block_ = nullptr;
+  count_ = 0;
+}
+
+const h2::Field* HeaderList::find(h2::KnownName name) const noexcept {
+  for (const h2::Field& field : fields()) {
+    if (field.known == name) return &field;
+  }
+  return nullptr;
+}
+
+}  // namespace ringway::proxy

@@ -1,0 +1,36 @@
+// The header list that an exchange keeps while its request may still have to be sent, or sent again: record handles with
+// a reference each, and copies of the literal octets (HPACK bytes cannot be replayed on another connection).
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "h2/field.h"
+#include "h2/memory.h"
+
+namespace ringway::proxy {
+
+class HeaderList {
+ public:
+  HeaderList() noexcept = default;
+  HeaderList(const HeaderList&) = delete;
+  HeaderList& operator=(const HeaderList&) = delete;
+  ~HeaderList();
+
+  // Keeps every field that a proxy may forward. One block of memory for all.
+  void assign(std::span<const h2::Field> fields, h2::Memory& memory);
+  void release(h2::Memory& memory) noexcept;
+
+  bool is_empty() const noexcept { return count_ == 0; }
+  std::span<const h2::Field> fields() const noexcept { return {reinterpret_cast<const h2::Field*>(block_), count_}; }
+
+  // The first field with this name, or null.
+  const h2::Field* find(h2::KnownName name) const noexcept;
+
+ private:
+  uint8_t* block_ = nullptr;  // count_ fields, then the octets of literals
+  size_t capacity_ = 0;
+  uint32_t count_ = 0;
+};
+
+}  // namespace ringway::proxy

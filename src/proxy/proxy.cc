@@ -1,0 +1,407 @@
+// Connections, time and drain. Requests are in proxy_request.cc, the pool in upstream_pool.cc, responses in
+// proxy_response.cc.
+#include "proxy/proxy.h"
+#include "proxy/text.h"
+
+#include <algorithm>
+
+#include "base/assert.h"
+#include "base/units.h"
+
+namespace ringway::proxy {
+namespace {
+
+// Interned fields of one shard; beyond it fields stay private to their connection.
+constexpr uint32_t kInternedBytesMax = 4u << 20;
+// Between the two GOAWAYs of a drain (DESIGN 3.17).
+constexpr uint64_t kDrainPing_ns = base::kSecond_ns;
+// A closing connection waits this long for its peer's end before it is closed for good.
+constexpr uint64_t kLinger_ns = base::kSecond_ns;
+constexpr uint64_t kDrainPingPayload = 0x647261696e;
+
+uint32_t stream_slots(const config::Snapshot& snapshot) {
+  // Every exchange has two streams; the sum of what all connections may open is never needed at once.
+  const uint64_t wanted = uint64_t{snapshot.limits.connections} * 2 * 64;
+  return static_cast<uint32_t>(std::min<uint64_t>(wanted, 4'000'000));
+}
+
+}  // namespace
+
+Proxy::Proxy(const config::Snapshot& snapshot, const ProxyOptions& options, uint64_t now_ns)
+    : snapshot_(snapshot),
+      options_(options),
+      downstream_limits_{{snapshot.limits.header_list_bytes, snapshot.limits.header_fields},
+                         snapshot.limits.streams,
+                         snapshot.limits.window_bytes,
+                         snapshot.limits.connection_window_bytes,
+                         2},
+      upstream_limits_{{snapshot.limits.header_list_bytes, snapshot.limits.header_fields},
+                       0,
+                       snapshot.limits.upstream_window_bytes,
+                       snapshot.limits.connection_window_bytes,
+                       1},
+      prng_(options.seed),
+      memory_(prng_.next(), stream_slots(snapshot), kInternedBytesMax),
+      timers_(now_ns),
+      connections_(snapshot.limits.connections + 65'536),
+      exchanges_(stream_slots(snapshot) / 2) {
+  for (const config::ListenerConfig& listener : snapshot.listeners) {
+    listeners_.push_back({&listener, routing::RouteTable(listener.routes), {}});
+    listeners_.back().hop_times.resize(listener.routes.size());
+  }
+  has_access_log_ = options.log != nullptr && options.log->has_access_log();
+  for (const config::ClusterConfig& cluster : snapshot.clusters) {
+    clusters_.push_back(std::make_unique<Cluster>(cluster, options.shard));
+  }
+}
+
+Proxy::~Proxy() {
+  exchanges_.for_each([this](Exchange& exchange) {
+    stop_waiting(exchange);
+    timers_.cancel(exchange);
+    exchange.headers.release(memory_);
+    exchange.trailers.release(memory_);
+    exchange.body.release(memory_.blocks);
+  });
+  connections_.for_each([this](Connection& connection) {
+    timers_.cancel(connection);
+    if (static_cast<DirtyLink&>(connection).is_linked()) static_cast<DirtyLink&>(connection).unlink();
+    connections_.destroy(connection);
+  });
+}
+
+Connection* Proxy::accept(uint32_t listener, const io::Address& peer, uint64_t now_ns) {
+  if (downstream_count_ >= snapshot_.limits.connections) return nullptr;
+  Connection* connection = connections_.create(h2::Role::kServer, downstream_limits_, memory_, 0u);
+  if (connection == nullptr) return nullptr;
+  connection->handle = connections_.handle(*connection);
+  connection->h2.set_slot(connection->handle.index);
+  connection->listener = listener;
+  connection->peer = peer;
+  connection->client_text = peer.host_text();
+  connection->opened_ns = connection->received_ns = now_ns;
+  ++downstream_count_;
+  ++counters_.downstream_connections;
+  connection->h2.start();
+  mark(*connection);
+  // Accepted from the backlog of a listener that is about to close: it is served, and told at once.
+  if (is_draining_) finish_drain_step(*connection, now_ns);
+  return connection;
+}
+
+void Proxy::connected(Connection& connection, uint64_t now_ns) {
+  Endpoint& endpoint = *connection.endpoint;
+  connection.state = ConnectionState::kOpen;
+  connection.received_ns = now_ns;
+  timers_.cancel(connection);
+  --endpoint.connecting_count;
+  endpoint.note_success();
+  connection.h2.start();
+  mark(connection);
+  serve_waiting(endpoint, now_ns);
+}
+
+void Proxy::connect_failed(Connection& connection, io::Error error, uint64_t now_ns) {
+  if (connection.state != ConnectionState::kConnecting) return;
+  Endpoint& endpoint = *connection.endpoint;
+  ++counters_.connect_failures;
+  --endpoint.connecting_count;
+  endpoint.note_failure(now_ns, io::describe(error), prng_);
+  log(config::LogLevel::kWarn, LogKind::kEndpoint, now_ns, "cluster {}: endpoint {}: connect failed: {}", endpoint.cluster.config.name, endpoint.name,
+      endpoint.last_error);
+  begin_closing(connection, now_ns);
+  drop_from_endpoint(connection);
+  fail_waiting(endpoint, now_ns);
+}
+
+void Proxy::receive(Connection& connection, std::span<const uint8_t> bytes, uint64_t now_ns) {
+  connection.received_ns = now_ns;
+  connection.ping_sent_ns = 0;
+  if (connection.state == ConnectionState::kClosing) return;
+  connection.h2.receive(bytes);
+  work_off_events(connection, now_ns);
+  if (connection.h2.has_failed()) [[unlikely]] {
+    log(config::LogLevel::kWarn, connection.is_upstream() ? LogKind::kEndpoint : LogKind::kPeer, now_ns,
+        "{} {}: closed with {}: {}", connection.is_upstream() ? "endpoint" : "client",
+        connection.is_upstream() ? connection.endpoint->name : connection.client_text,
+        h2::name_of(connection.h2.failure_code()), connection.h2.failure_reason());
+    end_exchanges_of(connection, connection.h2.failure_reason(), now_ns);
+    begin_closing(connection, now_ns);
+    return;
+  }
+  if (!connection.h2.output().is_empty() || connection.h2.wants_gather()) mark(connection);
+  if (connection.state == ConnectionState::kDraining) [[unlikely]] close_if_drained(connection, now_ns);
+}
+
+void Proxy::work_off_events(Connection& connection, uint64_t now_ns) {
+  const bool is_upstream = connection.is_upstream();
+  // Events are not added meanwhile: nothing below calls receive().
+  for (const h2::Event& event : memory_.events) {
+    if (!event.stream) {
+      on_connection_event(connection, event, now_ns);
+      continue;
+    }
+    h2::Stream* stream = memory_.streams.find(event.stream);
+    if (stream == nullptr) continue;  // ended by an earlier event
+    if (event.kind == h2::EventKind::kRequest || event.kind == h2::EventKind::kListTooLarge) {
+      on_request(connection, *stream, event, now_ns);
+      continue;
+    }
+    Exchange& exchange = exchanges_.at(stream->owner);
+    switch (event.kind) {
+      case h2::EventKind::kData:
+        if (is_upstream) {
+          on_response_data(connection, *stream, exchange, event, now_ns);
+        } else {
+          on_request_data(connection, *stream, exchange, event);
+        }
+        break;
+      case h2::EventKind::kResponse: on_response(exchange, event, now_ns); break;
+      case h2::EventKind::kInformational: on_informational(exchange, event); break;
+      case h2::EventKind::kTrailers:
+        if (is_upstream) {
+          on_response_trailers(exchange, event, now_ns);
+        } else {
+          on_request_trailers(exchange, event);
+        }
+        break;
+      case h2::EventKind::kReset:
+        if (is_upstream) {
+          on_upstream_reset(exchange, event.code, now_ns);
+        } else {
+          on_client_gone(exchange, event.code, now_ns);
+        }
+        break;
+      case h2::EventKind::kStreamFailed:
+        if (is_upstream) {
+          on_upstream_broken(exchange, now_ns);
+        } else {
+          on_client_gone(exchange, h2::ErrorCode::kCancel, now_ns);
+        }
+        break;
+      default: break;
+    }
+    if (event.end_stream && !is_upstream) release_if_ended(exchange, now_ns);
+  }
+}
+
+void Proxy::on_connection_event(Connection& connection, const h2::Event& event, uint64_t now_ns) {
+  switch (event.kind) {
+    case h2::EventKind::kSettings:
+      if (connection.is_upstream()) serve_waiting(*connection.endpoint, now_ns);
+      break;
+    case h2::EventKind::kPingAck:
+      if (connection.awaits_drain_ping) finish_drain_step(connection, now_ns);
+      break;
+    case h2::EventKind::kGoaway: on_goaway(connection, event, now_ns); break;
+    default: break;
+  }
+}
+
+// A client that says GOAWAY only goes on answering nothing of ours; an endpoint that says it takes no new calls.
+void Proxy::on_goaway(Connection& connection, const h2::Event& event, uint64_t now_ns) {
+  if (connection.is_upstream()) {
+    const std::string_view debug(reinterpret_cast<const char*>(event.data.data()), std::min<size_t>(event.data.size(), 100));
+    log(event.code == h2::ErrorCode::kNoError ? config::LogLevel::kInfo : config::LogLevel::kWarn, LogKind::kEndpoint,
+        now_ns, "endpoint {}: GOAWAY {} (last stream {}) {}",
+        connection.endpoint->name, h2::name_of(event.code), event.last_stream_id, debug);
+    if (connection.state == ConnectionState::kOpen) connection.state = ConnectionState::kDraining;
+    drop_from_endpoint(connection);
+    // What the endpoint has not taken is provably unprocessed (RFC 9113 section 6.8).
+    ending_.clear();
+    connection.h2.streams().for_each([&](h2::Stream& stream) {
+      if (stream.id > event.last_stream_id) ending_.push_back(stream.owner);
+    });
+    for (const uint32_t owner : ending_) {
+      Exchange& exchange = exchanges_.at(owner);
+      cancel_upstream(exchange, h2::ErrorCode::kCancel, now_ns);
+      if (can_retry(exchange)) {
+        retry(exchange, now_ns);
+      } else {
+        ++counters_.retries_denied;
+        end_with(exchange, grpc::Status::kUnavailable, LocalReason::kUpstreamLost,
+                 Text("endpoint {} is going away and did not take the call", exchange.endpoint->name), now_ns);
+      }
+    }
+    serve_waiting(*connection.endpoint, now_ns);
+  } else if (connection.state == ConnectionState::kOpen) {
+    connection.state = ConnectionState::kDraining;
+  }
+  close_if_drained(connection, now_ns);
+}
+
+void Proxy::end_exchanges_of(Connection& connection, std::string_view cause, uint64_t now_ns) {
+  ending_.clear();
+  connection.h2.streams().for_each([this](h2::Stream& stream) { ending_.push_back(stream.owner); });
+  for (const uint32_t owner : ending_) {
+    Exchange& exchange = exchanges_.at(owner);
+    if (connection.is_upstream()) {
+      on_upstream_lost(exchange, cause, now_ns);
+    } else {
+      on_client_gone(exchange, h2::ErrorCode::kCancel, now_ns);
+    }
+  }
+}
+
+void Proxy::lost(Connection& connection, io::Error error, uint64_t now_ns) {
+  if (connection.state == ConnectionState::kConnecting) return connect_failed(connection, error, now_ns);
+  if (connection.state == ConnectionState::kClosing) return;
+  const std::string_view cause = error ? io::describe(error) : std::string_view("connection closed");
+  if (connection.is_upstream() && connection.h2.stream_count() != 0) {
+    log(config::LogLevel::kWarn, LogKind::kEndpoint, now_ns, "endpoint {}: {} with {} calls in flight", connection.endpoint->name, cause,
+        connection.h2.stream_count());
+  }
+  begin_closing(connection, now_ns);
+  if (connection.is_upstream()) drop_from_endpoint(connection);
+  end_exchanges_of(connection, cause, now_ns);
+  if (connection.is_upstream() && connection.endpoint->waiting_count != 0) serve_waiting(*connection.endpoint, now_ns);
+}
+
+void Proxy::begin_closing(Connection& connection, uint64_t now_ns) {
+  if (connection.state == ConnectionState::kClosing) return;
+  if (connection.is_upstream()) drop_from_endpoint(connection);
+  connection.state = ConnectionState::kClosing;
+  timers_.arm(connection, now_ns + kLinger_ns);
+  mark(connection);
+}
+
+void Proxy::forget(Connection& connection) {
+  ASSERT(connection.state == ConnectionState::kClosing && connection.h2.stream_count() == 0);
+  timers_.cancel(connection);
+  if (static_cast<DirtyLink&>(connection).is_linked()) static_cast<DirtyLink&>(connection).unlink();
+  if (!connection.is_upstream()) --downstream_count_;
+  connections_.destroy(connection);
+}
+
+void Proxy::advance(uint64_t now_ns) {
+  ++turn_;
+  timers_.advance(now_ns, [&](base::Timer& timer) {
+    auto& owned = static_cast<OwnedTimer&>(timer);
+    if (owned.owner == TimerOwner::kExchange) {
+      on_deadline(static_cast<Exchange&>(owned), now_ns);
+    } else {
+      on_connection_timer(static_cast<Connection&>(owned), now_ns);
+    }
+  });
+}
+
+void Proxy::on_connection_timer(Connection& connection, uint64_t now_ns) {
+  switch (connection.state) {
+    case ConnectionState::kConnecting:
+      connect_failed(connection, io::error_from_errno(ETIMEDOUT), now_ns);
+      break;
+    case ConnectionState::kOpen:
+    case ConnectionState::kDraining:
+      if (connection.awaits_drain_ping) {
+        finish_drain_step(connection, now_ns);
+      } else if (connection.is_upstream()) {
+        check_keepalive(connection, now_ns);
+      }
+      break;
+    case ConnectionState::kClosing:
+      connection.is_linger_over = true;
+      mark(connection);
+      break;
+  }
+}
+
+void Proxy::prepare(Connection& connection, uint32_t bytes_max, uint64_t now_ns) {
+  if (connection.state == ConnectionState::kConnecting) return;
+  if (connection.h2.wants_gather() && connection.is_socket_writable) {
+    connection.h2.gather(bytes_max);
+    while (h2::Stream* stream = connection.h2.pop_drained()) on_drained(exchanges_.at(stream->owner), *stream, now_ns);
+  }
+  if (connection.state == ConnectionState::kDraining) [[unlikely]] close_if_drained(connection, now_ns);
+}
+
+void Proxy::finish_turn(uint64_t now_ns) {
+  for (const base::Handle<Exchange> handle : forwarded_) {
+    if (Exchange* exchange = exchanges_.find(handle)) exchange->hop_ns += now_ns - exchange->arrived_ns;
+  }
+  forwarded_.clear();
+  for (const base::Handle<Exchange> handle : finished_) {
+    Exchange& exchange = *exchanges_.find(handle);
+    if (exchange.has_response_ended) exchange.hop_ns += now_ns - exchange.arrived_ns;
+    if (exchange.route != routing::kNoRoute && exchange.attempts != 0) hop_time_of(exchange).record(exchange.hop_ns);
+    if (has_access_log_) write_access_log(exchange, now_ns);
+    exchange.headers.release(memory_);
+    exchange.trailers.release(memory_);
+    exchange.body.release(memory_.blocks);
+    exchanges_.destroy(exchange);
+  }
+  finished_.clear();
+}
+
+stats::Histogram& Proxy::hop_time_of(const Exchange& exchange) {
+  std::unique_ptr<stats::Histogram>& hop_time = listeners_[exchange.listener].hop_times[exchange.route];
+  if (!hop_time) [[unlikely]] hop_time = std::make_unique<stats::Histogram>();
+  return *hop_time;
+}
+
+void Proxy::add_hop_times(stats::Histogram& sum) const {
+  for (const ListenerState& listener : listeners_) {
+    for (const auto& hop_time : listener.hop_times) {
+      if (hop_time) sum.merge(*hop_time);
+    }
+  }
+}
+
+void Proxy::begin_drain(uint64_t now_ns) {
+  if (is_draining_) return;
+  is_draining_ = true;
+  connections_.for_each([&](Connection& connection) {
+    if (connection.is_upstream() || connection.state == ConnectionState::kClosing) return;
+    connection.h2.send_goaway(h2::kStreamIdMax, h2::ErrorCode::kNoError, "draining");
+    connection.h2.send_ping(kDrainPingPayload);
+    connection.awaits_drain_ping = true;
+    timers_.arm(connection, now_ns + kDrainPing_ns);
+    mark(connection);
+  });
+}
+
+// The client has seen the first GOAWAY, or had a second to: from here on new streams are refused by id.
+void Proxy::finish_drain_step(Connection& connection, uint64_t now_ns) {
+  connection.awaits_drain_ping = false;
+  timers_.cancel(connection);
+  connection.h2.send_goaway(connection.h2.last_peer_stream_id(), h2::ErrorCode::kNoError, "draining");
+  if (connection.state == ConnectionState::kOpen) connection.state = ConnectionState::kDraining;
+  mark(connection);
+  close_if_drained(connection, now_ns);
+}
+
+void Proxy::close_if_drained(Connection& connection, uint64_t now_ns) {
+  if (connection.state != ConnectionState::kDraining || connection.h2.stream_count() != 0) return;
+  begin_closing(connection, now_ns);
+}
+
+void Proxy::end_drain(uint64_t now_ns) {
+  std::vector<base::Handle<Exchange>> open;
+  exchanges_.for_each([&](Exchange& exchange) { open.push_back(exchanges_.handle(exchange)); });
+  for (const base::Handle<Exchange> handle : open) {
+    Exchange& exchange = *exchanges_.find(handle);
+    if (exchange.is_finished) continue;
+    end_with(exchange, grpc::Status::kUnavailable, LocalReason::kDraining, "the proxy is shutting down", now_ns);
+  }
+  connections_.for_each([&](Connection& connection) {
+    if (!connection.is_upstream() && connection.state == ConnectionState::kOpen) {
+      connection.awaits_drain_ping = false;
+      connection.h2.send_goaway(connection.h2.last_peer_stream_id(), h2::ErrorCode::kNoError, "shutting down");
+    }
+    begin_closing(connection, now_ns);
+  });
+}
+
+void Proxy::validate() {
+  exchanges_.for_each([this](Exchange& exchange) {
+    if (exchange.is_finished) return;
+    const h2::Stream* down = downstream_stream_of(exchange);
+    const h2::Stream* up = upstream_stream_of(exchange);
+    ASSERT(down != nullptr && down->owner == exchange.index);
+    ASSERT(up == nullptr || up->owner == exchange.index);
+    const bool is_waiting = static_cast<WaitLink&>(exchange).is_linked();
+    ASSERT(!is_waiting || up == nullptr);
+  });
+  connections_.for_each([](Connection& connection) { connection.h2.validate(); });
+}
+
+}  // namespace ringway::proxy

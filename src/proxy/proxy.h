@@ -1,0 +1,197 @@
+// Forwarding, for one shard: requests from downstream connections become exchanges, are given an endpoint, and are joined
+// to a stream of one of its connections. No descriptors here: the shard feeds bytes and time in, and does what the lists
+// at the end of the public part ask for.
+//
+// Nothing is acted upon inside a completion or a parser: receive() parses first, then the events are worked off.
+#pragma once
+
+#include <fmt/core.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/intrusive_list.h"
+#include "base/prng.h"
+#include "base/timer_wheel.h"
+#include "config/snapshot.h"
+#include "h2/memory.h"
+#include "io/error.h"
+#include "proxy/access_log.h"
+#include "proxy/connection.h"
+#include "proxy/counters.h"
+#include "proxy/endpoint.h"
+#include "proxy/exchange.h"
+#include "proxy/log_port.h"
+#include "routing/route_table.h"
+#include "stats/histogram.h"
+
+namespace ringway::proxy {
+
+struct ProxyOptions {
+  uint32_t shard = 0;
+  uint64_t seed = 0;                       // for jitter and the field hash
+  LogPort* log = nullptr;                  // null: nothing is logged
+};
+
+class Proxy {
+ public:
+  // `snapshot` outlives the proxy.
+  Proxy(const config::Snapshot& snapshot, const ProxyOptions& options, uint64_t now_ns);
+  Proxy(const Proxy&) = delete;
+  Proxy& operator=(const Proxy&) = delete;
+  ~Proxy();
+
+  // What happened to sockets. Every call may add to the lists below.
+  Connection* accept(uint32_t listener, const io::Address& peer, uint64_t now_ns);  // null: no slot
+  void connected(Connection& connection, uint64_t now_ns);
+  void connect_failed(Connection& connection, io::Error error, uint64_t now_ns);
+  void receive(Connection& connection, std::span<const uint8_t> bytes, uint64_t now_ns);
+  // The end of the peer's bytes (no error), or a failure: every call on it is ended, the connection is to be closed.
+  void lost(Connection& connection, io::Error error, uint64_t now_ns);
+  // The socket is gone; the connection dies.
+  void forget(Connection& connection);
+
+  void advance(uint64_t now_ns);
+  uint64_t next_timer_ns() noexcept { return timers_.next_ns(); }
+
+  // A flush: for each connection of `dirty`, prepare() moves what may be sent into its output, and credit that this
+  // frees may make others dirty. Then the shard sends.
+  void prepare(Connection& connection, uint32_t bytes_max, uint64_t now_ns);
+  // After the outputs of a turn were handed over: hop times, log lines, the end of exchanges.
+  void finish_turn(uint64_t now_ns);
+
+  // Drain (DESIGN 3.17): GOAWAY(2^31-1) and PING on every downstream connection, the real id after the answer or 1 s.
+  void begin_drain(uint64_t now_ns);
+  // The time is up: what is left ends now, each call with a reason.
+  void end_drain(uint64_t now_ns);
+  bool is_draining() const noexcept { return is_draining_; }
+  uint32_t downstream_count() const noexcept { return downstream_count_; }
+
+  // Wants. `dirty`: connections with something to send, or to close (state kClosing). `to_connect`: made, without socket.
+  base::IntrusiveList<Connection, DirtyLink> dirty;
+  std::vector<base::Handle<Connection>> to_connect;
+
+  ConnectionPool& connections() noexcept { return connections_; }
+  ExchangePool& exchanges() noexcept { return exchanges_; }
+  h2::Memory& memory() noexcept { return memory_; }
+  const Counters& counters() const noexcept { return counters_; }
+  // Adds this shard's hop times, all routes together.
+  void add_hop_times(stats::Histogram& sum) const;
+  const config::Snapshot& snapshot() const noexcept { return snapshot_; }
+
+  // Aborts when an invariant does not hold. For tests.
+  void validate();
+
+ private:
+  struct ListenerState {
+    const config::ListenerConfig* config;
+    routing::RouteTable routes;
+    std::vector<std::unique_ptr<stats::Histogram>> hop_times;  // per route, made at its first call
+  };
+
+  // Connections and time (proxy.cc).
+  void mark(Connection& connection) {
+    if (!static_cast<DirtyLink&>(connection).is_linked()) dirty.push_back(connection);
+  }
+  void begin_closing(Connection& connection, uint64_t now_ns);
+  void work_off_events(Connection& connection, uint64_t now_ns);
+  void on_connection_event(Connection& connection, const h2::Event& event, uint64_t now_ns);
+  void on_connection_timer(Connection& connection, uint64_t now_ns);
+  void on_goaway(Connection& connection, const h2::Event& event, uint64_t now_ns);
+  void finish_drain_step(Connection& connection, uint64_t now_ns);
+  void close_if_drained(Connection& connection, uint64_t now_ns);
+  void end_exchanges_of(Connection& connection, std::string_view cause, uint64_t now_ns);
+  stats::Histogram& hop_time_of(const Exchange& exchange);
+  template <typename... Arguments>
+  void log(config::LogLevel level, LogKind kind, uint64_t now_ns, fmt::format_string<Arguments...> format,
+           Arguments&&... arguments) {
+    if (options_.log != nullptr) {
+      options_.log->event(level, kind, now_ns, format, std::forward<Arguments>(arguments)...);
+    }
+  }
+
+  // Requests (proxy_request.cc).
+  void on_request(Connection& downstream, h2::Stream& stream, const h2::Event& event, uint64_t now_ns);
+  bool read_request(Exchange& exchange, const h2::Event& event, uint64_t now_ns);
+  void on_request_data(Connection& downstream, h2::Stream& stream, Exchange& exchange, const h2::Event& event);
+  void on_request_trailers(Exchange& exchange, const h2::Event& event);
+  void on_client_gone(Exchange& exchange, h2::ErrorCode code, uint64_t now_ns);
+  void start(Exchange& exchange, const Endpoint* not_this, uint64_t now_ns);
+  void assign(Exchange& exchange, Endpoint& endpoint, uint64_t now_ns);
+  void wait(Exchange& exchange, Endpoint& endpoint, uint64_t now_ns);
+  void stop_waiting(Exchange& exchange) noexcept;
+  void attempt(Exchange& exchange, Connection& upstream, uint64_t now_ns);
+  void write_request_headers(Exchange& exchange, Connection& upstream, h2::Stream& stream, bool end, uint64_t now_ns);
+  void write_request_body(Exchange& exchange, Connection& upstream, h2::Stream& stream);
+  void write_forwarded_for(Exchange& exchange, Connection& upstream);
+  void note_request_sent(Exchange& exchange, uint32_t bytes);
+  bool can_retry(const Exchange& exchange) const noexcept;
+  void retry(Exchange& exchange, uint64_t now_ns);
+
+  // The upstream pool (upstream_pool.cc).
+  Connection* usable_connection(Endpoint& endpoint) noexcept;
+  void open_connection(Endpoint& endpoint, uint64_t now_ns);
+  void serve_waiting(Endpoint& endpoint, uint64_t now_ns);
+  void drop_from_endpoint(Connection& connection) noexcept;
+  void fail_waiting(Endpoint& endpoint, uint64_t now_ns);
+  void arm_keepalive(Connection& connection, uint64_t now_ns);
+  void check_keepalive(Connection& connection, uint64_t now_ns);
+
+  // Responses and ends (proxy_response.cc).
+  void on_response(Exchange& exchange, const h2::Event& event, uint64_t now_ns);
+  void on_informational(Exchange& exchange, const h2::Event& event);
+  void on_response_data(Connection& upstream, h2::Stream& stream, Exchange& exchange, const h2::Event& event,
+                        uint64_t now_ns);
+  void on_response_trailers(Exchange& exchange, const h2::Event& event, uint64_t now_ns);
+  void on_response_end(Exchange& exchange, uint64_t now_ns);
+  void on_upstream_reset(Exchange& exchange, h2::ErrorCode code, uint64_t now_ns);
+  void on_upstream_broken(Exchange& exchange, uint64_t now_ns);
+  void on_upstream_lost(Exchange& exchange, std::string_view cause, uint64_t now_ns);
+  void on_deadline(Exchange& exchange, uint64_t now_ns);
+  void on_drained(Exchange& exchange, h2::Stream& stream, uint64_t now_ns);
+  void end_with(Exchange& exchange, grpc::Status status, LocalReason reason, std::string_view message, uint64_t now_ns);
+  void reply_locally(Exchange& exchange, grpc::Status status, std::string_view message);
+  void cancel_upstream(Exchange& exchange, h2::ErrorCode code, uint64_t now_ns);
+  void reset_downstream(Exchange& exchange, h2::ErrorCode code);
+  void release_upstream(Exchange& exchange, uint64_t now_ns);
+  void release_if_ended(Exchange& exchange, uint64_t now_ns);
+  void finish(Exchange& exchange) noexcept;
+  void write_access_log(const Exchange& exchange, uint64_t now_ns);
+
+  Connection* downstream_of(const Exchange& exchange) noexcept { return connections_.find(exchange.downstream); }
+  Connection* upstream_of(const Exchange& exchange) noexcept { return connections_.find(exchange.upstream); }
+  h2::Stream* downstream_stream_of(const Exchange& exchange) noexcept {
+    return memory_.streams.find(exchange.downstream_stream);
+  }
+  h2::Stream* upstream_stream_of(const Exchange& exchange) noexcept {
+    return memory_.streams.find(exchange.upstream_stream);
+  }
+
+  const config::Snapshot& snapshot_;
+  ProxyOptions options_;
+  h2::Limits downstream_limits_;
+  h2::Limits upstream_limits_;
+  base::Prng prng_;
+  h2::Memory memory_;
+  base::TimerWheel timers_;
+  ConnectionPool connections_;
+  ExchangePool exchanges_;
+  std::vector<ListenerState> listeners_;
+  std::vector<std::unique_ptr<Cluster>> clusters_;
+  Counters counters_;
+  AccessFormatter access_formatter_;
+
+  uint64_t turn_ = 0;
+  uint32_t downstream_count_ = 0;
+  bool is_draining_ = false;
+  bool has_access_log_ = false;
+  std::vector<base::Handle<Exchange>> forwarded_;  // sent upstream in this turn: their first leg ends with it
+  std::vector<base::Handle<Exchange>> finished_;   // ended in this turn
+  std::vector<uint32_t> ending_;                   // scratch: owners of the streams of a connection that goes
+};
+
+}  // namespace ringway::proxy

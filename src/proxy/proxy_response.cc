@@ -1,0 +1,309 @@
+// From the endpoint's answer, or its lack, back to the client.
+#include "base/assert.h"
+#include "base/units.h"
+#include "proxy/proxy.h"
+#include "proxy/text.h"
+
+namespace ringway::proxy {
+
+void Proxy::on_informational(Exchange& exchange, const h2::Event& event) {
+  h2::Stream* stream = downstream_stream_of(exchange);
+  if (stream == nullptr || exchange.is_committed) return;
+  Connection& downstream = *downstream_of(exchange);
+  downstream.h2.begin_headers(*stream);
+  for (const h2::Field& field : memory_.fields_of(event)) {
+    if (!h2::is_hop_by_hop(field.known)) downstream.h2.add_field(field);
+  }
+  downstream.h2.end_headers(*stream, false);
+  mark(downstream);
+}
+
+void Proxy::on_response(Exchange& exchange, const h2::Event& event, uint64_t now_ns) {
+  h2::Stream* stream = downstream_stream_of(exchange);
+  if (stream == nullptr) return;
+  Connection& downstream = *downstream_of(exchange);
+  const h2::MessageHead& head = memory_.heads[event.head];
+  const std::span<const h2::Field> fields = memory_.fields_of(event);
+  exchange.is_committed = true;
+  exchange.http_status = head.status;
+  exchange.body.release(memory_.blocks);
+  if (!has_access_log_) exchange.headers.release(memory_);
+  if (head.grpc_status != 0) {
+    exchange.grpc_status = static_cast<int16_t>(grpc::parse_status(fields[head.grpc_status - 1u].value()));
+  }
+  downstream.h2.begin_headers(*stream);
+  for (const h2::Field& field : fields) {
+    if (!h2::is_hop_by_hop(field.known)) downstream.h2.add_field(field);
+  }
+  downstream.h2.end_headers(*stream, event.end_stream);
+  mark(downstream);
+  if (event.end_stream) on_response_end(exchange, now_ns);
+}
+
+void Proxy::on_response_data(Connection& upstream, h2::Stream& stream, Exchange& exchange, const h2::Event& event,
+                             uint64_t now_ns) {
+  const auto size = static_cast<uint32_t>(event.data.size());
+  h2::Stream* client_stream = downstream_stream_of(exchange);
+  if (client_stream == nullptr) return;
+  Connection& downstream = *downstream_of(exchange);
+  exchange.bytes_sent += size;
+  counters_.response_bytes += size;
+  if (exchange.is_grpc) exchange.response_cursor.advance(event.data);
+  const uint32_t sent = downstream.h2.send_data(*client_stream, event.data, event.end_stream);
+  mark(downstream);
+  if (sent != 0) upstream.h2.return_credit(stream, sent);
+  if (event.end_stream) on_response_end(exchange, now_ns);
+}
+
+void Proxy::on_response_trailers(Exchange& exchange, const h2::Event& event, uint64_t now_ns) {
+  h2::Stream* stream = downstream_stream_of(exchange);
+  if (stream == nullptr) return;
+  Connection& downstream = *downstream_of(exchange);
+  const std::span<const h2::Field> fields = memory_.fields_of(event);
+  const h2::MessageHead& head = memory_.heads[event.head];
+  if (head.grpc_status != 0) {
+    exchange.grpc_status = static_cast<int16_t>(grpc::parse_status(fields[head.grpc_status - 1u].value()));
+  }
+  downstream.h2.begin_trailers(*stream);
+  for (const h2::Field& field : fields) {
+    if (!h2::is_hop_by_hop(field.known)) downstream.h2.add_trailer(*stream, field);
+  }
+  downstream.h2.end_trailers(*stream);
+  mark(downstream);
+  on_response_end(exchange, now_ns);
+}
+
+void Proxy::on_response_end(Exchange& exchange, uint64_t now_ns) {
+  exchange.has_response_ended = true;
+  exchange.arrived_ns = now_ns;
+  release_if_ended(exchange, now_ns);
+}
+
+// An endpoint that resets after its complete response wants no more of the upload (RFC 9113 section 8.1): so is the
+// client told. Before that, the code means to the client what it means to us (PROTOCOL-HTTP2.md, Errors).
+void Proxy::on_upstream_reset(Exchange& exchange, h2::ErrorCode code, uint64_t now_ns) {
+  if (exchange.has_response_ended) {
+    release_upstream(exchange, now_ns);
+    exchange.rst_after_end = true;
+    release_if_ended(exchange, now_ns);
+    return;
+  }
+  release_upstream(exchange, now_ns);
+  if (code == h2::ErrorCode::kRefusedStream) {
+    if (can_retry(exchange)) return retry(exchange, now_ns);
+    ++counters_.retries_denied;
+  }
+  exchange.grpc_status = static_cast<int16_t>(grpc::status_of_reset(code));
+  reset_downstream(exchange, code);
+}
+
+// The endpoint broke a rule of HTTP/2 on this stream; its RST_STREAM has been queued.
+void Proxy::on_upstream_broken(Exchange& exchange, uint64_t now_ns) {
+  release_upstream(exchange, now_ns);
+  if (exchange.has_response_ended) {
+    exchange.rst_after_end = true;
+    release_if_ended(exchange, now_ns);
+    return;
+  }
+  end_with(exchange, grpc::Status::kInternal, LocalReason::kUpstreamProtocol,
+           Text("endpoint {} sent a malformed response", exchange.endpoint->name), now_ns);
+}
+
+void Proxy::on_upstream_lost(Exchange& exchange, std::string_view cause, uint64_t now_ns) {
+  release_upstream(exchange, now_ns);
+  if (exchange.has_response_ended) {
+    exchange.rst_after_end = true;
+    release_if_ended(exchange, now_ns);
+    return;
+  }
+  end_with(exchange, grpc::Status::kUnavailable, LocalReason::kUpstreamLost,
+           Text("endpoint {}: {} {}", exchange.endpoint->name, cause,
+                exchange.is_committed ? "in the middle of the response" : "before the response"),
+           now_ns);
+}
+
+void Proxy::on_deadline(Exchange& exchange, uint64_t now_ns) {
+  const double seconds = static_cast<double>(exchange.deadline_ns - exchange.started_ns) / 1e9;
+  end_with(exchange, grpc::Status::kDeadlineExceeded, LocalReason::kDeadline,
+           Text("deadline of {:.3f} s exceeded at the proxy{}", seconds,
+                static_cast<WaitLink&>(exchange).is_linked() ? ", waiting for a connection" : ""),
+           now_ns);
+}
+
+// Ends a call that has no response of the endpoint's to come: by a local reply, by trailers where a message has just
+// ended, else by a reset, so that it never looks like success (DESIGN 3.12).
+void Proxy::end_with(Exchange& exchange, grpc::Status status, LocalReason reason, std::string_view message,
+                     uint64_t now_ns) {
+  stop_waiting(exchange);
+  exchange.reason = reason;
+  ++counters_.local_replies[static_cast<uint32_t>(reason)];
+  cancel_upstream(exchange, h2::ErrorCode::kCancel, now_ns);
+  h2::Stream* stream = downstream_stream_of(exchange);
+  if (stream == nullptr) return;
+  if (exchange.has_response_ended) {
+    // Only bytes that the client does not take keep it open.
+    reset_downstream(exchange, h2::ErrorCode::kCancel);
+    return;
+  }
+  if (exchange.is_committed && (!exchange.is_grpc || !exchange.response_cursor.is_at_boundary())) {
+    exchange.grpc_status = static_cast<int16_t>(grpc::Status::kInternal);
+    reset_downstream(exchange, h2::ErrorCode::kInternalError);
+    return;
+  }
+  exchange.grpc_status = static_cast<int16_t>(status);
+  exchange.has_response_ended = true;
+  exchange.arrived_ns = now_ns;
+  reply_locally(exchange, status, message);
+  exchange.rst_after_end = true;
+  release_if_ended(exchange, now_ns);
+}
+
+void Proxy::reply_locally(Exchange& exchange, grpc::Status status, std::string_view message) {
+  Connection& downstream = *downstream_of(exchange);
+  h2::Stream& stream = *downstream_stream_of(exchange);
+  char encoded[1024];
+  const size_t encoded_size = grpc::encode_message(message, encoded);
+  const h2::Field grpc_status = h2::make_field(h2::KnownName::kGrpcStatus, grpc::text_of(status));
+  const h2::Field grpc_message = h2::make_field(h2::KnownName::kGrpcMessage, {encoded, encoded_size});
+  mark(downstream);
+  if (exchange.is_committed) {
+    downstream.h2.begin_trailers(stream);
+    downstream.h2.add_trailer(stream, grpc_status);
+    downstream.h2.add_trailer(stream, grpc_message);
+    downstream.h2.end_trailers(stream);
+    return;
+  }
+  exchange.is_committed = true;
+  exchange.http_status = exchange.is_grpc ? 200 : grpc::http_status_of(status);
+  downstream.h2.begin_headers(stream);
+  const Text http_status("{}", exchange.http_status);
+  downstream.h2.add_field(h2::make_field(h2::KnownName::kStatus, http_status));
+  if (exchange.is_grpc) {
+    downstream.h2.add_field(h2::make_field(h2::KnownName::kContentType, "application/grpc"));
+    downstream.h2.add_field(grpc_status);
+    downstream.h2.add_field(grpc_message);
+    downstream.h2.end_headers(stream, true);
+    return;
+  }
+  const Text length("{}", message.size() + 1);
+  downstream.h2.add_field(h2::make_field(h2::KnownName::kContentType, "text/plain; charset=utf-8"));
+  downstream.h2.add_field(h2::make_field(h2::KnownName::kContentLength, length));
+  downstream.h2.end_headers(stream, false);
+  const Text body("{}\n", message);
+  const std::string_view octets = body;
+  downstream.h2.send_data(stream, {reinterpret_cast<const uint8_t*>(octets.data()), octets.size()}, true);
+}
+
+// Octets, or the end, of a stream have left in a send: the other side may send as many again.
+void Proxy::on_drained(Exchange& exchange, h2::Stream& stream, uint64_t now_ns) {
+  const uint32_t bytes = stream.drained_bytes;
+  stream.drained_bytes = 0;
+  if (&stream == upstream_stream_of(exchange)) {
+    note_request_sent(exchange, bytes);
+  } else if (h2::Stream* upstream_stream = upstream_stream_of(exchange)) {
+    Connection& upstream = *upstream_of(exchange);
+    upstream.h2.return_credit(*upstream_stream, bytes);
+    if (!upstream.h2.output().is_empty()) mark(upstream);
+  }
+  release_if_ended(exchange, now_ns);
+}
+
+void Proxy::cancel_upstream(Exchange& exchange, h2::ErrorCode code, uint64_t now_ns) {
+  h2::Stream* stream = upstream_stream_of(exchange);
+  if (stream == nullptr) return;
+  Connection& upstream = *upstream_of(exchange);
+  if (!stream->is_reset && !(stream->has_received_end && stream->has_sent_end)) {
+    upstream.h2.reset_stream(*stream, code);
+    mark(upstream);
+  }
+  release_upstream(exchange, now_ns);
+}
+
+void Proxy::reset_downstream(Exchange& exchange, h2::ErrorCode code) {
+  h2::Stream* stream = downstream_stream_of(exchange);
+  if (stream == nullptr) return;
+  Connection& downstream = *downstream_of(exchange);
+  ++counters_.resets;
+  downstream.h2.reset_stream(*stream, code);
+  downstream.h2.close_stream(*stream);
+  mark(downstream);
+  stop_waiting(exchange);
+  finish(exchange);
+}
+
+// Gives the upstream stream's slot back; calls that wait for one get it.
+void Proxy::release_upstream(Exchange& exchange, uint64_t now_ns) {
+  h2::Stream* stream = upstream_stream_of(exchange);
+  exchange.upstream_stream = {};
+  if (stream == nullptr) return;
+  Connection& upstream = *upstream_of(exchange);
+  upstream.h2.close_stream(*stream);
+  if (upstream.state == ConnectionState::kOpen) {
+    if (upstream.endpoint->waiting_count != 0) [[unlikely]] serve_waiting(*upstream.endpoint, now_ns);
+  } else if (upstream.state == ConnectionState::kDraining) {
+    // Closed at the end of the turn: its caller may still be at work on it.
+    mark(upstream);
+  }
+}
+
+// One function lets both streams go, each when both its halves are closed or it is reset.
+void Proxy::release_if_ended(Exchange& exchange, uint64_t now_ns) {
+  h2::Stream* upstream_stream = upstream_stream_of(exchange);
+  if (upstream_stream != nullptr && upstream_stream->has_received_end && upstream_stream->has_sent_end) {
+    release_upstream(exchange, now_ns);
+  }
+  h2::Stream* stream = downstream_stream_of(exchange);
+  if (stream == nullptr || !exchange.has_response_ended || !stream->has_sent_end) return;
+  if (!stream->has_received_end) {
+    if (!exchange.rst_after_end) return;
+    Connection& downstream = *downstream_of(exchange);
+    downstream.h2.reset_stream(*stream, h2::ErrorCode::kNoError);
+    mark(downstream);
+  } else if (upstream_stream_of(exchange) != nullptr) {
+    return;  // the end of the upload still waits for the endpoint's window
+  }
+  ++counters_.responses;
+  Connection& downstream = *downstream_of(exchange);
+  downstream.h2.close_stream(*stream);
+  if (downstream.state == ConnectionState::kDraining) mark(downstream);
+  finish(exchange);
+}
+
+void Proxy::finish(Exchange& exchange) noexcept {
+  ASSERT(!exchange.is_finished && !static_cast<WaitLink&>(exchange).is_linked());
+  exchange.is_finished = true;
+  timers_.cancel(exchange);
+  finished_.push_back(exchanges_.handle(exchange));
+}
+
+void Proxy::write_access_log(const Exchange& exchange, uint64_t now_ns) {
+  const auto value_of = [&exchange](h2::KnownName name) {
+    const h2::Field* field = exchange.headers.find(name);
+    return field != nullptr ? field->value() : std::string_view();
+  };
+  const Connection* downstream = connections_.find(exchange.downstream);
+  AccessRecord record;
+  record.wall_time_ns = base::wall_ns();
+  record.client = downstream != nullptr ? std::string_view(downstream->client_text) : std::string_view();
+  record.method = value_of(h2::KnownName::kMethod);
+  record.path = value_of(h2::KnownName::kPath);
+  record.authority = value_of(h2::KnownName::kAuthority);
+  record.user_agent = value_of(h2::KnownName::kUserAgent);
+  record.referer = value_of(h2::KnownName::kReferer);
+  record.status = exchange.http_status;
+  record.grpc_status = exchange.grpc_status;
+  record.bytes_sent = exchange.bytes_sent;
+  record.bytes_received = exchange.bytes_received;
+  if (exchange.cluster != nullptr) record.cluster = exchange.cluster->config.name;
+  if (exchange.endpoint != nullptr) record.endpoint = exchange.endpoint->name;
+  record.attempts = exchange.attempts;
+  record.duration_ns = now_ns - exchange.started_ns;
+  record.hop_ns = exchange.hop_ns;
+  // Zeroing it, as the compiler would for each line, costs more than formatting.
+  [[gnu::uninitialized]] char line[AccessFormatter::kLineBytesMax];
+  const bool is_json = snapshot_.access_log.format == config::AccessLogFormat::kJson;
+  const size_t size = is_json ? access_formatter_.format_json(record, line) : access_formatter_.format_combined(record, line);
+  options_.log->access_line({line, size});
+}
+
+}  // namespace ringway::proxy

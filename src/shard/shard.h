@@ -1,0 +1,148 @@
+// One thread and all it owns: ring, receive buffers, sockets and the proxy that decides. A turn: enter the kernel once,
+// copy the completions, read the clock once, act, flush each dirty connection once.
+//
+// Sockets live under the handles of the proxy's connections. A socket's life:
+//
+//   connecting --> open --> finishing (output leaves, write side shut, peer's end awaited) --> cancelling --> closed
+//        |           |                                                                              ^
+//        +-----------+------------------------- failure --------------------------------------------+
+//
+// It is closed, and its slot freed, only when none of its submissions is untaken and none of its completions unread.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/byte_queue.h"
+#include "config/snapshot.h"
+#include "io/buffer_ring.h"
+#include "io/ring.h"
+#include "io/socket.h"
+#include "proxy/proxy.h"
+#include "shard/mailbox.h"
+#include "shard/placement.h"
+
+namespace ringway::shard {
+
+struct ShardCounters {
+  uint64_t turns = 0;
+  uint64_t sends = 0;
+  uint64_t short_sends = 0;   // sends that had to wait for the socket
+  uint64_t recvs = 0;         // receive completions with bytes
+  uint64_t recv_bytes = 0;
+  uint64_t send_bytes = 0;
+  uint64_t accepts = 0;
+  uint64_t accept_pauses = 0;  // out of descriptors or slots
+  uint64_t no_buffers = 0;     // the receive buffers ran out for a moment
+};
+
+class Shard {
+ public:
+  struct Options {
+    uint32_t index = 0;
+    const config::Snapshot* snapshot = nullptr;
+    std::vector<int> listeners;             // to accept on, by the snapshot's order; -1: not this shard's
+    std::vector<Mailbox*> mailboxes;        // of all shards
+    Placement* placement = nullptr;
+    proxy::LogPort* log = nullptr;
+    uint64_t seed = 0;
+    int cpu = -1;                           // -1: not pinned
+    std::atomic<uint32_t>* stopped_count = nullptr;  // raised when run() returns
+    int stopped_event = -1;                 // eventfd that is written then
+  };
+
+  // Makes the rings; the error is a sentence. On any thread.
+  static std::expected<std::unique_ptr<Shard>, std::string> create(Options options);
+  ~Shard();
+
+  // The thread's life: returns when a drain has ended.
+  void run();
+
+  // After run().
+  const ShardCounters& counters() const noexcept { return counters_; }
+  const io::RingCounters& ring_counters() const noexcept { return ring_.counters(); }
+  const proxy::Proxy& proxy() const noexcept { return *proxy_; }
+
+ private:
+  enum class Operation : uint8_t { kAccept = 1, kRecv, kSend, kConnect, kCancel, kMailbox };
+
+  struct Socket {
+    io::Fd fd;
+    uint32_t generation = 0;        // of the connection's handle
+    bool is_receiving = false;      // a multishot recv is armed
+    bool is_connecting = false;
+    bool is_cancelling = false;     // cancel_fd has been queued
+    bool awaits_cancel = false;     // … and not answered
+    bool is_dead = false;           // failed or at its end: nothing can be sent
+    bool has_shut_write = false;
+    bool is_sending = false;        // a send is with the kernel or queued for it
+    bool send_waits = false;        // … and will post a completion (it was short)
+    uint32_t send_mark = 0;         // of the queued entry
+    uint32_t sent = 0;              // octets of `sending` that are done
+    base::ByteQueue sending;
+  };
+
+  Shard(Options options, io::Ring ring);
+
+  // The loop (shard.cc).
+  void turn();
+  bool should_spin(uint64_t now_ns) noexcept;
+  uint64_t wait_deadline(uint64_t now_ns);
+  void take_completions();
+  void handle(const io::Completion& completion);
+  void settle_sends();
+  void flush();
+  void flush_socket(proxy::Connection& connection);
+  bool is_finished() const noexcept;
+  void read_mailbox();
+  void pin() noexcept;
+
+  // Sockets (sockets.cc).
+  void start_listening();
+  void on_accept(const io::Completion& completion);
+  void place(int fd, uint32_t listener);
+  void adopt(int fd, uint32_t listener);
+  void pause_accept();
+  void resume_accept();
+  void begin_drain();
+  void open_wanted_connections();
+  void open_connection(proxy::Connection& connection);
+  void on_connect(proxy::Connection& connection, Socket& socket, const io::Completion& completion);
+  void on_recv(proxy::Connection* connection, const io::Completion& completion);
+  void on_send(proxy::Connection& connection, Socket& socket, const io::Completion& completion);
+  void arm_recv(proxy::Connection& connection, Socket& socket);
+  void submit_send(proxy::Connection& connection, Socket& socket);
+  void advance_teardown(proxy::Connection& connection, Socket& socket);
+  void fail(proxy::Connection& connection, Socket& socket, io::Error error);
+  void close_socket(proxy::Connection& connection, Socket& socket);
+
+  Socket& socket_of(const proxy::Connection& connection) { return sockets_[connection.handle.index]; }
+  io::Token token(Operation operation, const proxy::Connection& connection) const noexcept {
+    return {static_cast<uint8_t>(operation), connection.handle.generation, connection.handle.index};
+  }
+  proxy::Connection* connection_of(io::Token token);
+
+  Options options_;
+  const config::Snapshot& snapshot_;
+  io::Ring ring_;
+  std::unique_ptr<io::BufferRing> buffers_;
+  std::unique_ptr<proxy::Proxy> proxy_;
+  std::vector<Socket> sockets_;
+  std::vector<base::Handle<proxy::Connection>> unsettled_;  // with a send whose outcome is not known yet
+  std::vector<base::Handle<proxy::Connection>> rearm_;      // whose multishot recv has ended
+  std::vector<base::Handle<proxy::Connection>> ready_;      // prepared in this flush
+  std::vector<base::Handle<proxy::Connection>> deferred_;   // dirty, but a send of theirs is unsettled
+  std::vector<bool> is_accepting_;                          // per listener
+  uint64_t now_ns_ = 0;
+  uint64_t accept_resumes_ns_ = base::kNever_ns;
+  uint64_t spin_until_ns_ = 0;
+  bool is_draining_ = false;
+  ShardCounters counters_;
+};
+
+}  // namespace ringway::shard

@@ -1,0 +1,248 @@
+// What happens to a shard's sockets: accepting, connecting, receiving, sending, and the way out.
+#include <sys/socket.h>
+
+#include <algorithm>
+
+#include "base/assert.h"
+#include "base/units.h"
+#include "shard/shard.h"
+
+namespace ringway::shard {
+namespace {
+
+// A peer that does not acknowledge for this long is gone (DESIGN 3.14).
+constexpr uint32_t kUserTimeout_ms = 20'000;
+// Out of descriptors: accepting again at once would spin.
+constexpr uint64_t kAcceptPause_ns = 100 * base::kMillisecond_ns;
+
+}  // namespace
+
+void Shard::start_listening() {
+  for (uint32_t listener = 0; listener < options_.listeners.size(); ++listener) {
+    const int fd = options_.listeners[listener];
+    if (fd < 0 || is_accepting_[listener]) continue;
+    ring_.accept_multishot(fd, {static_cast<uint8_t>(Operation::kAccept), 0, listener});
+    is_accepting_[listener] = true;
+  }
+}
+
+void Shard::on_accept(const io::Completion& completion) {
+  const uint32_t listener = completion.token.slot;
+  if (!completion.has_more) is_accepting_[listener] = false;
+  if (completion.result >= 0) {
+    ++counters_.accepts;
+    place(completion.result, listener);
+  } else {
+    const io::Error error = io::error_from_errno(completion.result);
+    if (error.kind == io::ErrorKind::kNoDescriptors || error.kind == io::ErrorKind::kNoMemory) pause_accept();
+  }
+  if (!is_accepting_[listener] && !is_draining_ && accept_resumes_ns_ == base::kNever_ns) start_listening();
+}
+
+void Shard::pause_accept() {
+  ++counters_.accept_pauses;
+  accept_resumes_ns_ = now_ns_ + kAcceptPause_ns;
+  if (options_.log != nullptr) {
+    options_.log->event(config::LogLevel::kWarn, proxy::LogKind::kListener, now_ns_,
+                        "shard {}: out of descriptors, accepting again in {} ms (ulimit -n)", options_.index,
+                        kAcceptPause_ns / base::kMillisecond_ns);
+  }
+}
+
+void Shard::resume_accept() {
+  accept_resumes_ns_ = base::kNever_ns;
+  if (!is_draining_) start_listening();
+}
+
+// Hands a fresh connection to the shard that has the fewest.
+void Shard::place(int fd, uint32_t listener) {
+  const uint32_t chosen = snapshot_.shards.accept == config::AcceptMode::kBalanced
+                              ? options_.placement->choose(options_.index)
+                              : options_.index;
+  if (snapshot_.shards.accept != config::AcceptMode::kBalanced) options_.placement->charge(chosen);
+  if (chosen != options_.index) {
+    if (options_.mailboxes[chosen]->post(options_.index, {MessageKind::kAdopt, fd, listener})) return;
+    // Its mailbox is full: it is busier than it looks.
+    options_.placement->discharge(chosen);
+    options_.placement->charge(options_.index);
+  }
+  adopt(fd, listener);
+}
+
+void Shard::adopt(int fd, uint32_t listener) {
+  io::Fd owned(fd);
+  io::set_stream_options(fd, kUserTimeout_ms);
+  proxy::Connection* connection = proxy_->accept(listener, io::peer_address(fd), now_ns_);
+  if (connection == nullptr) {
+    options_.placement->discharge(options_.index);
+    if (options_.log != nullptr) {
+      options_.log->event(config::LogLevel::kWarn, proxy::LogKind::kLimit, now_ns_,
+                          "connection refused: {} are open (limits.connections)", proxy_->downstream_count());
+    }
+    return;
+  }
+  if (sockets_.size() <= connection->handle.index) sockets_.resize(connection->handle.index + 1);
+  Socket& socket = socket_of(*connection);
+  socket.fd = std::move(owned);
+  socket.generation = connection->handle.generation;
+  arm_recv(*connection, socket);
+}
+
+// New connections are not accepted any more; those that the kernel has taken already are served.
+void Shard::begin_drain() {
+  if (is_draining_) return;
+  is_draining_ = true;
+  for (uint32_t listener = 0; listener < options_.listeners.size(); ++listener) {
+    const int fd = options_.listeners[listener];
+    if (fd < 0) continue;
+    for (;;) {
+      const int accepted = accept4(fd, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+      if (accepted < 0) break;
+      options_.placement->charge(options_.index);
+      adopt(accepted, listener);
+    }
+    // From here on the kernel refuses; the armed accept ends by itself.
+    shutdown(fd, SHUT_RDWR);
+  }
+  proxy_->begin_drain(now_ns_);
+}
+
+void Shard::open_wanted_connections() {
+  // Connecting may fail at once and so ask for further connections.
+  for (size_t i = 0; i < proxy_->to_connect.size(); ++i) {
+    proxy::Connection* connection = proxy_->connections().find(proxy_->to_connect[i]);
+    if (connection != nullptr && connection->state == proxy::ConnectionState::kConnecting) open_connection(*connection);
+  }
+  proxy_->to_connect.clear();
+}
+
+void Shard::open_connection(proxy::Connection& connection) {
+  if (sockets_.size() <= connection.handle.index) sockets_.resize(connection.handle.index + 1);
+  Socket& socket = socket_of(connection);
+  socket.generation = connection.handle.generation;
+  auto fd = io::stream_socket(connection.peer, kUserTimeout_ms);
+  if (!fd) {
+    socket.is_dead = true;
+    proxy_->connect_failed(connection, fd.error(), now_ns_);
+    return;
+  }
+  socket.fd = std::move(*fd);
+  socket.is_connecting = true;
+  ring_.connect(socket.fd.get(), connection.peer, token(Operation::kConnect, connection));
+}
+
+void Shard::on_connect(proxy::Connection& connection, Socket& socket, const io::Completion& completion) {
+  socket.is_connecting = false;
+  if (connection.state != proxy::ConnectionState::kConnecting) return advance_teardown(connection, socket);
+  if (completion.result < 0) {
+    socket.is_dead = true;
+    proxy_->connect_failed(connection, io::error_from_errno(completion.result), now_ns_);
+    return;
+  }
+  arm_recv(connection, socket);
+  proxy_->connected(connection, now_ns_);
+}
+
+void Shard::arm_recv(proxy::Connection& connection, Socket& socket) {
+  ring_.recv_multishot(socket.fd.get(), buffers_->group(), token(Operation::kRecv, connection));
+  socket.is_receiving = true;
+}
+
+void Shard::on_recv(proxy::Connection* connection, const io::Completion& completion) {
+  if (connection == nullptr) {
+    if (completion.has_buffer) buffers_->recycle(completion.buffer);
+    return;
+  }
+  // Adopting or opening a connection may move the sockets: they are looked up where they are needed.
+  if (completion.result > 0) {
+    ++counters_.recvs;
+    counters_.recv_bytes += static_cast<uint64_t>(completion.result);
+    proxy_->receive(*connection, buffers_->bytes(completion.buffer, static_cast<size_t>(completion.result)), now_ns_);
+  }
+  if (completion.has_buffer) buffers_->recycle(completion.buffer);
+  Socket& socket = socket_of(*connection);
+  if (completion.has_more) return;
+  socket.is_receiving = false;
+  if (completion.result == 0) return fail(*connection, socket, {});
+  if (completion.result < 0) {
+    const io::Error error = io::error_from_errno(completion.result);
+    if (error.kind == io::ErrorKind::kNoBuffers) {
+      ++counters_.no_buffers;
+    } else if (error.kind != io::ErrorKind::kWouldBlock) {
+      return fail(*connection, socket, error);
+    }
+  }
+  if (socket.is_cancelling || socket.is_dead) return advance_teardown(*connection, socket);
+  rearm_.push_back(connection->handle);
+}
+
+// The peer's end (no error) or a failure: nothing more comes, and what is queued has nobody to read it.
+void Shard::fail(proxy::Connection& connection, Socket& socket, io::Error error) {
+  socket.is_dead = true;
+  if (connection.state == proxy::ConnectionState::kClosing) return advance_teardown(connection, socket);
+  proxy_->lost(connection, error, now_ns_);
+}
+
+void Shard::submit_send(proxy::Connection& connection, Socket& socket) {
+  socket.sending.swap(connection.h2.output());
+  socket.is_sending = true;
+  socket.send_waits = false;
+  socket.sent = 0;
+  ++counters_.sends;
+  counters_.send_bytes += socket.sending.size();
+  socket.send_mark = ring_.send_or_report(socket.fd.get(), socket.sending.bytes(), token(Operation::kSend, connection));
+  unsettled_.push_back(connection.handle);
+}
+
+// A send that did not go out whole: the rest waits for the socket, and everything else gathers behind it.
+void Shard::on_send(proxy::Connection& connection, Socket& socket, const io::Completion& completion) {
+  if (!socket.is_sending) return;
+  if (completion.result > 0) socket.sent += static_cast<uint32_t>(completion.result);
+  const io::Error error = completion.result < 0 ? io::error_from_errno(completion.result) : io::Error{};
+  const bool is_over = (error && error.kind != io::ErrorKind::kWouldBlock) || socket.is_dead || socket.is_cancelling;
+  if (!is_over && socket.sent < socket.sending.size()) {
+    ++counters_.short_sends;
+    socket.send_waits = true;
+    connection.is_socket_writable = false;
+    connection.h2.set_write_blocked(true);
+    ring_.send_waiting(socket.fd.get(), socket.sending.bytes().subspan(socket.sent), token(Operation::kSend, connection));
+    return;
+  }
+  socket.is_sending = socket.send_waits = false;
+  socket.sending.release(proxy_->memory().blocks);
+  connection.is_socket_writable = true;
+  connection.h2.set_write_blocked(false);
+  if (is_over) return fail(connection, socket, error);
+  if (!static_cast<proxy::DirtyLink&>(connection).is_linked()) proxy_->dirty.push_back(connection);
+}
+
+// The steps of a connection in state kClosing, each as soon as the one before allows.
+void Shard::advance_teardown(proxy::Connection& connection, Socket& socket) {
+  if (connection.state != proxy::ConnectionState::kClosing) return;
+  const bool may_send = !socket.is_dead && !connection.is_linger_over && socket.fd.is_open() && !socket.is_connecting;
+  if (may_send) {
+    if (socket.is_sending || !connection.h2.output().is_empty()) return;
+    if (!socket.has_shut_write) {
+      // The peer reads what we said last, and answers with its own end.
+      shutdown(socket.fd.get(), SHUT_WR);
+      socket.has_shut_write = true;
+    }
+    if (socket.is_receiving) return;
+  }
+  if (socket.fd.is_open() && !socket.is_cancelling && (socket.is_receiving || socket.send_waits || socket.is_connecting)) {
+    socket.is_cancelling = socket.awaits_cancel = true;
+    ring_.cancel_fd(socket.fd.get(), token(Operation::kCancel, connection));
+  }
+  // DESIGN 3.5d: nothing untaken, nothing unread.
+  if (socket.is_receiving || socket.is_sending || socket.is_connecting || socket.awaits_cancel) return;
+  close_socket(connection, socket);
+}
+
+void Shard::close_socket(proxy::Connection& connection, Socket& socket) {
+  if (!connection.is_upstream()) options_.placement->discharge(options_.index);
+  socket.sending.release(proxy_->memory().blocks);
+  socket = Socket{};
+  proxy_->forget(connection);
+}
+
+}  // namespace ringway::shard

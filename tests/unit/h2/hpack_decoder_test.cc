@@ -1,0 +1,268 @@
+#include "h2/hpack_decoder.h"
+
+#include <gtest/gtest.h>
+
+#include "decoder_bench.h"
+
+namespace ringway::h2 {
+namespace {
+
+class HpackDecoderTest : public testing::Test {
+ protected:
+  FieldInterner interner_{42, 1 << 20};
+  DecoderBench bench_{interner_};
+
+  bool rejects(const std::string& block) { return !bench_.decode(block).is_valid; }
+};
+
+TEST_F(HpackDecoderTest, TheStaticTableIsNghttp2s) {
+  for (uint32_t index = 1; index <= kStaticTableSize; ++index) {
+    const std::string block = hpack_integer(0x80, 7, index);
+    EXPECT_EQ(bench_.list(block), Inflater().decode(block)) << index;
+    EXPECT_EQ(bench_.fields.at(0).record, interner_.static_record(index));
+    EXPECT_EQ(bench_.fields.at(0).known, find_known_name(bench_.fields.at(0).name()));
+    EXPECT_EQ(interner_.static_record(index)->static_index, index);
+  }
+}
+
+TEST_F(HpackDecoderTest, AnEmptyBlockIsAnEmptyList) { EXPECT_EQ(bench_.list(""), PlainList{}); }
+
+TEST_F(HpackDecoderTest, InvalidIndexesAreRejected) {
+  EXPECT_TRUE(rejects("\x80"));                                       // index 0
+  EXPECT_TRUE(rejects(hpack_integer(0x80, 7, 62)));                   // the table is empty
+  EXPECT_TRUE(rejects(hpack_integer(0x40, 6, 62) + hpack_string("v")));
+  EXPECT_TRUE(rejects(hpack_integer(0x00, 4, 62) + hpack_string("v")));
+  bench_.list(hpack_literal(kLiteralIncremental, "a", "b"));
+  EXPECT_FALSE(rejects(hpack_integer(0x80, 7, 62)));
+  EXPECT_TRUE(rejects(hpack_integer(0x80, 7, 63)));
+  EXPECT_TRUE(rejects(hpack_integer(0x40, 6, 63) + hpack_string("v")));
+  EXPECT_TRUE(rejects(hpack_integer(0x80, 7, (1u << 28) - 1)));
+}
+
+TEST_F(HpackDecoderTest, IntegersThatAreTooLongAreRejected) {
+  // Section 5.1 lets an implementation bound length and value.
+  EXPECT_TRUE(rejects(from_hex("ff ff ff ff ff 0f")));
+  EXPECT_TRUE(rejects(from_hex("ff 80 80 80 80 80 80 80 80 80 00")));
+  EXPECT_TRUE(rejects(from_hex("ff ff ff ff ff ff ff ff ff ff ff")));
+  EXPECT_TRUE(rejects(from_hex("00 7f ff ff ff ff 0f")));
+  EXPECT_TRUE(rejects(from_hex("3f ff ff ff ff 0f")));
+  // Superfluous zeros within the bound are no error: 61 again, and 62 - 61 = 1 octet of name.
+  EXPECT_EQ(bench_.list(from_hex("bd")), bench_.list(hpack_integer(0x80, 7, 61)));
+  EXPECT_EQ(bench_.list(from_hex("0f 80 80 00 00")), (PlainList{{"accept-charset", ""}}));
+}
+
+TEST_F(HpackDecoderTest, EveryCutOfABlockIsRejected) {
+  const std::string block = hpack_literal(kLiteralNever, std::string(200, 'n'), std::string(300, 'v')) +
+                            hpack_literal(kLiteralPlain, "coded", "0000000", true);
+  ASSERT_EQ(bench_.list(block).size(), 2u);
+  const size_t first = 1 + 2 + 200 + 3 + 300;
+  for (size_t size = 0; size < block.size(); ++size) {
+    EXPECT_EQ(bench_.decode(block.substr(0, size)).is_valid, size == 0 || size == first) << size;
+  }
+}
+
+TEST_F(HpackDecoderTest, ABadHuffmanStringIsRejected) {
+  EXPECT_TRUE(rejects(std::string("\x10\x01x") + "\x81\xff"));           // padding of eight ones
+  EXPECT_TRUE(rejects(std::string("\x10\x84\xff\xff\xff\xff") + "\x01v"));  // EOS in a name
+}
+
+TEST_F(HpackDecoderTest, SizeUpdatesBelongToTheBeginning) {
+  EXPECT_FALSE(rejects(hpack_integer(0x20, 5, 0)));
+  EXPECT_FALSE(rejects(hpack_integer(0x20, 5, 0) + hpack_integer(0x20, 5, 4096) + "\x82"));
+  EXPECT_TRUE(rejects("\x82" + hpack_integer(0x20, 5, 4096)));
+  EXPECT_TRUE(rejects(hpack_literal(kLiteralPlain, "a", "b") + hpack_integer(0x20, 5, 100)));
+}
+
+TEST_F(HpackDecoderTest, SizeUpdatesAboveWhatWasAdvertisedAreRejected) {
+  for (const uint32_t size : {4095u, 4096u, 4097u, 65536u}) {
+    DecoderBench bench(interner_);
+    EXPECT_EQ(bench.decode(hpack_integer(0x20, 5, size)).is_valid, size <= 4096) << size;
+  }
+}
+
+TEST_F(HpackDecoderTest, SizeUpdatesEvictAtOnce) {
+  for (int i = 0; i < 5; ++i) bench_.list(hpack_literal(kLiteralIncremental, "n" + std::to_string(i), "v"));
+  EXPECT_EQ(bench_.decoder.table_bytes(), 5u * 35);
+  for (const uint32_t size : {5u * 35, 5u * 35 - 1, 2u * 35 + 34, 35u, 34u, 0u}) {
+    bench_.list(hpack_integer(0x20, 5, size));
+    EXPECT_EQ(bench_.decoder.entry_count(), size / 35) << size;
+    EXPECT_EQ(bench_.decoder.table_bytes(), size / 35 * 35) << size;
+  }
+  // A table of size zero takes nothing, and that is no error.
+  EXPECT_EQ(bench_.list(hpack_literal(kLiteralIncremental, "a", "b")), (PlainList{{"a", "b"}}));
+  EXPECT_EQ(bench_.decoder.entry_count(), 0u);
+  // Grown again it works again.
+  bench_.list(hpack_integer(0x20, 5, 4096) + hpack_literal(kLiteralIncremental, "a", "b"));
+  EXPECT_EQ(bench_.list(hpack_integer(0x80, 7, 62)), (PlainList{{"a", "b"}}));
+}
+
+TEST_F(HpackDecoderTest, AnEntryTooLargeForTheTableEmptiesIt) {
+  for (const uint32_t value_size : {4096u - 32 - 1 - 1, 4096u - 32 - 1, 4096u - 32 - 1 + 1}) {
+    DecoderBench bench(interner_);
+    bench.list(hpack_literal(kLiteralIncremental, "a", "b"));
+    bench.list(hpack_literal(kLiteralIncremental, "n", std::string(value_size, 'v')));
+    EXPECT_EQ(bench.decoder.entry_count(), value_size <= 4096 - 33 ? 1u : 0u) << value_size;
+    EXPECT_EQ(bench.decode(hpack_integer(0x80, 7, 62)).is_valid, value_size <= 4096 - 33);
+  }
+}
+
+// Section 4.4: the name of the new entry may be that of an entry which its insertion evicts.
+TEST_F(HpackDecoderTest, ANameMayComeFromTheEntryThatIsEvicted) {
+  const std::string name(100, 'n');
+  bench_.list(hpack_literal(kLiteralIncremental, name, std::string(3900, 'v')));
+  ASSERT_EQ(bench_.decoder.entry_count(), 1u);
+  const std::string value(3500, 'w');
+  EXPECT_EQ(bench_.list(hpack_integer(0x40, 6, 62) + hpack_string(value)), (PlainList{{name, value}}));
+  EXPECT_EQ(bench_.decoder.entry_count(), 1u);
+  EXPECT_EQ(bench_.list(hpack_integer(0x80, 7, 62)), (PlainList{{name, value}}));
+}
+
+// Fields stay readable to the end of the call though their entries are evicted and the octets moved within it.
+TEST_F(HpackDecoderTest, FieldsOutliveTheirEntriesWithinABlock) {
+  std::string block = hpack_literal(kLiteralIncremental, "early", "bird");
+  block += hpack_integer(0x80, 7, 62);
+  block += hpack_integer(0x40, 6, 62) + hpack_string("name from the table");
+  PlainList expected{{"early", "bird"}, {"early", "bird"}, {"early", "name from the table"}};
+  for (int i = 0; i < 300; ++i) {
+    const std::string value(static_cast<size_t>(i) + 100, static_cast<char>('a' + i % 26));
+    block += hpack_literal(kLiteralIncremental, "x-" + std::to_string(i), value, i % 2 == 0);
+    expected.push_back({"x-" + std::to_string(i), value});
+    if (i % 7 != 0) continue;
+    block += hpack_integer(0x80, 7, 63);
+    expected.push_back(i == 0 ? PlainField{"early", "name from the table"} : expected[expected.size() - 2]);
+  }
+  EXPECT_EQ(bench_.list(block), expected);
+}
+
+TEST_F(HpackDecoderTest, AManyEntryTableIsIndexedInOrder) {
+  // 4096 / 34 = 120 entries of the smallest size with a one-octet name and value.
+  for (int i = 0; i < 1000; ++i) {
+    const std::string value(1, static_cast<char>('a' + i % 26));
+    bench_.list(hpack_literal(kLiteralIncremental, "n", value));
+    const int newest = std::min(i, 119);
+    for (const int age : {0, newest / 2, newest}) {
+      const std::string expected(1, static_cast<char>('a' + (i - age) % 26));
+      ASSERT_EQ(bench_.list(hpack_integer(0x80, 7, 62u + static_cast<uint32_t>(age))), (PlainList{{"n", expected}}));
+    }
+  }
+  EXPECT_EQ(bench_.decoder.entry_count(), 120u);
+}
+
+TEST_F(HpackDecoderTest, RandomListsFromNghttp2) {
+  for (uint64_t seed = 1; seed <= 30; ++seed) {
+    base::Prng prng(seed);
+    DecoderBench bench(interner_);
+    const size_t table_max = seed % 3 == 0 ? 300 : 4096;
+    Deflater deflater(table_max);
+    for (int round = 0; round < 150; ++round) {
+      // A list is decoded after nghttp2's own rules; its names are not checked there.
+      const PlainList list = random_list(prng, 25, round % 10 == 0 ? 6000 : 120);
+      if (prng.below(12) == 0) deflater.change_table_size(prng.below(static_cast<uint32_t>(table_max) + 1));
+      if (prng.below(12) == 0) deflater.change_table_size(table_max);
+      ASSERT_EQ(bench.list(deflater.encode(list)), with_sensitive_marked(list)) << "seed " << seed << " round " << round;
+    }
+  }
+}
+
+TEST_F(HpackDecoderTest, DamagedBlocksAreJudgedAsNghttp2Does) {
+  base::Prng prng(77);
+  uint32_t both = 0;
+  for (int round = 0; round < 20'000; ++round) {
+    std::string block = Deflater().encode(random_list(prng, 6, 30));
+    for (uint32_t left = 1 + prng.below(3); left-- != 0 && !block.empty();) {
+      block[prng.below(static_cast<uint32_t>(block.size()))] = static_cast<char>(prng.below(256));
+    }
+    const auto theirs = Inflater().decode(block);
+    DecoderBench bench(interner_);
+    const bool is_valid = bench.decode(block).is_valid;
+    ASSERT_EQ(is_valid, theirs.has_value()) << round;
+    if (!is_valid) continue;
+    ++both;
+    ASSERT_EQ(without_flags(plain(bench.fields)), without_flags(*theirs)) << round;
+  }
+  EXPECT_GT(both, 2000u);
+}
+
+TEST_F(HpackDecoderTest, ListBytesAreLimited) {
+  // name 4 + value 6 + overhead 32.
+  const std::string block = hpack_literal(kLiteralPlain, "name", "values") + "\x82";
+  const uint32_t size = 42 + 7 + 3 + 32;
+  for (const uint32_t limit : {size - 1, size, size + 1}) {
+    const DecodedBlock decoded = bench_.decode(block, {limit, 100});
+    EXPECT_TRUE(decoded.is_valid);
+    EXPECT_EQ(decoded.is_too_large, limit < size) << limit;
+    EXPECT_EQ(bench_.fields.size(), limit < size ? 1u : 2u);
+    if (limit >= size) {
+      EXPECT_EQ(decoded.list_bytes, size);
+    }
+  }
+}
+
+TEST_F(HpackDecoderTest, FieldCountIsLimited) {
+  for (const uint32_t limit : {9u, 10u, 11u}) {
+    const DecodedBlock decoded = bench_.decode(std::string(10, '\x82'), {1u << 20, limit});
+    EXPECT_TRUE(decoded.is_valid);
+    EXPECT_EQ(decoded.is_too_large, limit < 10) << limit;
+    EXPECT_EQ(bench_.fields.size(), std::min(limit, 10u));
+  }
+}
+
+// A list that is too large still moves the table, else every later block of the connection would be misread.
+TEST_F(HpackDecoderTest, ATooLargeListIsDecodedToItsEnd) {
+  const std::string block = hpack_literal(kLiteralPlain, "big", std::string(500, 'x')) +
+                            hpack_literal(kLiteralIncremental, "kept", "in the table");
+  EXPECT_TRUE(bench_.decode(block, {100, 100}).is_too_large);
+  EXPECT_TRUE(bench_.fields.empty());
+  EXPECT_EQ(bench_.list(hpack_integer(0x80, 7, 62)), (PlainList{{"kept", "in the table"}}));
+  // An invalid index in the part that is only decoded for the table's sake is still an error.
+  EXPECT_FALSE(bench_.decode(block + hpack_integer(0x80, 7, 99), {100, 100}).is_valid);
+  // A field that alone would fit does not slip in behind one that did not.
+  const std::string tail = hpack_literal(kLiteralPlain, "big", std::string(500, 'x')) + "\x82";
+  EXPECT_TRUE(bench_.decode(tail, {100, 100}).is_too_large);
+  EXPECT_TRUE(bench_.fields.empty());
+}
+
+TEST_F(HpackDecoderTest, ForbiddenOctetsMarkTheBlock) {
+  const auto malformed = [&](std::string_view name, std::string_view value) {
+    const DecodedBlock decoded = bench_.decode(hpack_literal(kLiteralPlain, name, value));
+    EXPECT_TRUE(decoded.is_valid);
+    return decoded.is_malformed;
+  };
+  EXPECT_FALSE(malformed("x-good_name.1!#$%&'*+-^`|~", "any \t value \x80\xff\x01\x7f"));
+  EXPECT_FALSE(malformed(":pseudo", "v"));
+  EXPECT_TRUE(malformed("", "v"));
+  EXPECT_TRUE(malformed(":", "v"));
+  EXPECT_TRUE(malformed("a:b", "v"));
+  EXPECT_TRUE(malformed("X-upper", "v"));
+  EXPECT_TRUE(malformed("with space", "v"));
+  EXPECT_TRUE(malformed("octet\x80", "v"));
+  for (const std::string_view bad : {std::string_view("a\0b", 3), std::string_view("a\rb"), std::string_view("a\nb"),
+                                     std::string_view(" a"), std::string_view("a "), std::string_view("\ta"),
+                                     std::string_view("a\t"), std::string_view("01234567\n"),
+                                     std::string_view("0123456\n89abcdef"), std::string_view("\n0123456789")}) {
+    EXPECT_TRUE(malformed("x", bad)) << bad;
+  }
+}
+
+// What is malformed stays so when it is referred to from the table, as a whole field or as a name.
+TEST_F(HpackDecoderTest, MalformedEntriesStayMalformed) {
+  EXPECT_TRUE(bench_.decode(hpack_literal(kLiteralIncremental, "UPPER", "v")).is_malformed);
+  EXPECT_TRUE(bench_.decode(hpack_integer(0x80, 7, 62)).is_malformed);
+  EXPECT_TRUE(bench_.decode(hpack_integer(0x80, 7, 62)).is_malformed);
+  EXPECT_TRUE(bench_.decode(hpack_integer(0x00, 4, 62) + hpack_string("v")).is_malformed);
+  bench_.decode(hpack_literal(kLiteralIncremental, "good", "bad\n"));
+  EXPECT_TRUE(bench_.decode(hpack_integer(0x80, 7, 62)).is_malformed);
+  // The name alone is not to blame for the value.
+  EXPECT_FALSE(bench_.decode(hpack_integer(0x00, 4, 62) + hpack_string("v")).is_malformed);
+}
+
+TEST_F(HpackDecoderTest, TheWireFormOfALiteralValueIsKept) {
+  const std::string coded = hpack_string("0123456789", true);
+  bench_.decode(std::string("\x10") + hpack_string("x") + coded);
+  ASSERT_EQ(bench_.fields.size(), 1u);
+  const Field& field = bench_.fields[0];
+  EXPECT_EQ(std::string(reinterpret_cast<const char*>(field.wire_value), field.wire_size), coded);
+}
+
+}  // namespace
+}  // namespace ringway::h2

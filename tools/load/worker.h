@@ -1,0 +1,122 @@
+// One thread of the load generator: its connections, the schedule of its calls, and what it measures.
+//
+//   kConnecting --all connected, or given up--> kRunning --nothing more to start--> kDraining --no call left--> done
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <expected>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/timer_wheel.h"
+#include "client_connection.h"
+#include "loop.h"
+#include "options.h"
+#include "stats/histogram.h"
+
+namespace ringway::load {
+
+// What a worker saw; those of all workers add up.
+struct Result {
+  stats::Histogram latency;           // from the intended start, of calls that succeeded
+  stats::Histogram latency_from_send;
+  stats::Histogram schedule_lag;      // intended start to send, of all recorded calls
+  stats::Histogram own_lag;           // the same, of calls that did not wait for a free slot: the generator's own fault
+  std::map<std::string, uint64_t> errors;
+  uint64_t request_count = 0;         // recorded calls that ended, well or not
+  uint64_t success_count = 0;
+  uint64_t blocked_count = 0;         // recorded calls that waited because connections x streams were in flight
+  uint64_t sent_bytes = 0;            // on the sockets, all of the run
+  uint64_t received_bytes = 0;
+  uint64_t message_bytes = 0;         // of recorded calls, both ways, prefixes included
+  double duration_s = 0;              // of the recorded part
+  double cpu_s = 0;                   // of this thread in it, user and system
+  double busiest = 0;                 // the largest cpu_s / duration_s of a thread
+  uint64_t enter_count = 0;           // io_uring_enter calls, all of the run
+
+  void merge(const Result& other);
+};
+
+// The part of the run that one of `thread_count` threads does.
+struct Share {
+  uint64_t index;
+  uint64_t thread_count;
+  uint32_t connections;
+  uint64_t requests;  // 0: by duration
+};
+
+class Worker : public session::LoopOwner, public CallOwner {
+ public:
+  Worker(const Options& options, const CallShape& shape, const Share& share);
+
+  // On its thread, once. The error is a sentence for the operator.
+  std::expected<void, std::string> run(int stop_fd);
+  const Result& result() const noexcept { return result_; }
+
+ private:
+  enum class Phase : uint8_t { kConnecting, kRunning, kDraining };
+
+  // A connection's place: the connection changes when it is lost, its call slots stay. Its timer reconnects.
+  struct Seat : base::Timer {
+    uint32_t number = 0;
+    std::vector<Call> calls;
+    ClientConnection* connection = nullptr;
+    uint32_t failures = 0;            // attempts in a row that failed
+    bool is_settled = false;          // has been connected, or was given up
+    bool is_given_up = false;
+  };
+
+  void timer_due(base::Timer& timer) override;
+  void turn_ending() override;
+  uint64_t next_wanted_ns() override;
+  void stop_wanted() override;
+  void connection_ready(ClientConnection& connection) override;
+  void connection_leaving(ClientConnection& connection) override;
+  void connection_closed(ClientConnection& connection, io::Error error) override;
+  void call_finished(Call& call, Outcome outcome, uint32_t reset_code) override;
+
+  void open(Seat& seat);
+  void connect_failed(Seat& seat, io::Error error);
+  void begin_run();
+  void start_due_calls();
+  void start_call(uint64_t intended_ns);
+  bool may_start(uint64_t intended_ns) const noexcept;
+  uint64_t intended_ns(uint64_t number) const noexcept;
+  void note_time();
+  void count_unstarted();
+  void finish();
+  void abandon_calls();
+  void park(Seat& seat);
+  void record(Call& call, Outcome outcome, uint32_t reset_code);
+  void fail(const std::string& kind, uint64_t count = 1) { result_.errors[kind] += count; }
+
+  const Options& options_;
+  const CallShape& shape_;
+  Share share_;
+  Result result_;
+  std::vector<std::unique_ptr<Seat>> seats_;
+  std::deque<Call*> ready_;             // free slots of connections that take calls
+  Phase phase_ = Phase::kConnecting;
+  uint32_t unsettled_seats_ = 0;
+  uint32_t given_up_seats_ = 0;
+  uint64_t in_flight_count_ = 0;
+  uint64_t schedule_ns_ = 0;            // when call 0 of the open loop is intended
+  uint64_t record_ns_ = 0;              // from here on calls are recorded
+  uint64_t end_ns_ = 0;                 // kNever_ns when the run is counted in requests
+  uint64_t next_number_ = 0;            // of the schedule
+  uint64_t recorded_starts_ = 0;
+  uint64_t slots_free_ns_ = 0;          // since when a free slot has been there, in the open loop
+  bool had_slot_ = true;
+  uint32_t next_path_ = 0;
+  uint64_t last_progress_ns_ = 0;
+  uint64_t cpu_at_record_ns_ = 0;
+  uint64_t recorded_end_ns_ = 0;
+  bool is_recording_ = false;
+  base::Timer stall_check_;
+  std::unique_ptr<session::Loop> loop_;
+};
+
+}  // namespace ringway::load
