@@ -23,8 +23,7 @@ class ByteRing {
   };
 
   // `capacity` is a power of two. The memory is taken now and never again.
-  explicit ByteRing(size_t capacity)
-      : mask_(capacity - 1), bytes_(std::make_unique_for_overwrite<char[]>(capacity)) {
+  explicit ByteRing(size_t capacity) : mask_(capacity - 1), bytes_(std::make_unique_for_overwrite<char[]>(capacity)) {
     ASSERT(capacity != 0 && (capacity & mask_) == 0);
   }
 

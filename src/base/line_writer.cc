@@ -39,8 +39,12 @@ CivilTime civil_time(uint64_t wall_ns) noexcept {
   const uint64_t seconds = wall_ns / kSecond_ns;
   const auto of_day = static_cast<unsigned>(seconds % 86'400);
   const year_month_day date{sys_days{days{static_cast<int64_t>(seconds / 86'400)}}};
-  return {static_cast<int>(date.year()), static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-          of_day / 3600,                 of_day / 60 % 60,                    of_day % 60,
+  return {static_cast<int>(date.year()),
+          static_cast<unsigned>(date.month()),
+          static_cast<unsigned>(date.day()),
+          of_day / 3600,
+          of_day / 60 % 60,
+          of_day % 60,
           static_cast<unsigned>(wall_ns % kSecond_ns / kMillisecond_ns)};
 }
 

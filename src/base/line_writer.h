@@ -37,8 +37,8 @@ class LineWriter {
   void number(uint64_t value) noexcept;
   // With leading zeros up to `width` digits.
   void padded(unsigned value, unsigned width) noexcept;
-  // Bytes below 0x20, '"' (but for kProse), '\' and bytes from 0x7f are escaped. At most `bytes_max` are written, cut between bytes of
-  // `value`, never inside an escape.
+  // Bytes below 0x20, '"' (but for kProse), '\' and bytes from 0x7f are escaped. At most `bytes_max` are written, cut
+  // between bytes of `value`, never inside an escape.
   void escaped(std::string_view value, Escape how, size_t bytes_max) noexcept;
   // 2026-01-02T03:04:05.678Z (RFC 3339).
   void rfc3339(const CivilTime& time) noexcept;

@@ -12,8 +12,8 @@
 
 namespace ringway::control {
 
-// The line for an event with its line feed, in `out`; returns its size. Control bytes in `text` are escaped; a text that
-// does not fit is cut. With a `suppressed_count` the line says how many like it were left out before.
+// The line for an event with its line feed, in `out`; returns its size. Control bytes in `text` are escaped; a text
+// that does not fit is cut. With a `suppressed_count` the line says how many like it were left out before.
 size_t format_error_line(uint64_t wall_time_ns, config::LogLevel level, std::string_view text,
                          uint32_t suppressed_count, std::span<char> out) noexcept;
 

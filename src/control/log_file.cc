@@ -20,7 +20,8 @@ std::expected<io::Fd, std::string> open_for_append(const std::string& path) {
   // Not waiting for the reader of a named pipe; whether writes may wait is decided below.
   io::Fd file(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640));
   if (file.is_open()) return file;
-  return std::unexpected(fmt::format("access log '{}' cannot be opened: {}", path, describe(io::error_from_errno(errno))));
+  return std::unexpected(
+      fmt::format("access log '{}' cannot be opened: {}", path, describe(io::error_from_errno(errno))));
 }
 
 uint64_t line_count(std::span<const char> bytes) {
@@ -45,10 +46,12 @@ std::expected<void, std::string> LogFile::reopen() {
   return {};
 }
 
-int LogFile::fd() const noexcept { return file_.is_open() ? file_.get() : STDOUT_FILENO; }
+int LogFile::fd() const noexcept {
+  return file_.is_open() ? file_.get() : STDOUT_FILENO;
+}
 
 void LogFile::look_at_kind() noexcept {
-  struct stat found {};
+  struct stat found{};
   can_block_ = fstat(fd(), &found) != 0 || !S_ISREG(found.st_mode);
 }
 

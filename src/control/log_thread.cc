@@ -31,7 +31,9 @@ std::expected<std::unique_ptr<LogThread>, std::string> LogThread::create(const s
   return made;
 }
 
-LogThread::~LogThread() { stop(); }
+LogThread::~LogThread() {
+  stop();
+}
 
 proxy::LogPort& LogThread::add_port() {
   ports_.push_back(std::make_unique<proxy::LogPort>(*bell_, errors_.level(), access_bytes_));
@@ -137,8 +139,9 @@ void LogThread::tell_about_failure(const LogFile::Written& written) noexcept {
   if (written.error) {
     lost_in_failure_ += written.lines_lost;
     if (!is_failing_) {
-      errors_.write(config::LogLevel::kError, fmt::format("access log {}: {}; lines are dropped and counted until it can be written",
-                                                          file_->path(), describe(written.error)));
+      errors_.write(config::LogLevel::kError,
+                    fmt::format("access log {}: {}; lines are dropped and counted until it can be written",
+                                file_->path(), describe(written.error)));
     }
     is_failing_ = true;
   } else if (is_failing_) {
@@ -154,8 +157,9 @@ void LogThread::tell_about_full_rings(uint64_t now_ns, bool is_last) noexcept {
   for (const auto& port : ports_) dropped += port->access_lines_dropped();
   if (dropped == full_rings_told_) return;
   if (!is_last && now_ns - full_rings_told_ns_ < kFullRingsInterval_ns) return;
-  errors_.write(config::LogLevel::kWarn, fmt::format("access log {}: {} lines were dropped because they came faster than they are written",
-                                                     file_ ? file_->path() : "", dropped - full_rings_told_));
+  errors_.write(config::LogLevel::kWarn,
+                fmt::format("access log {}: {} lines were dropped because they came faster than they are written",
+                            file_ ? file_->path() : "", dropped - full_rings_told_));
   full_rings_told_ = dropped;
   full_rings_told_ns_ = now_ns;
 }

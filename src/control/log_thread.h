@@ -23,7 +23,7 @@ struct LogCounters {
   uint64_t access_lines_written = 0;
   uint64_t access_lines_dropped = 0;  // the ring was full, or the file could not be written
   uint64_t error_lines_dropped = 0;
-  uint64_t reopens = 0;               // done or failed
+  uint64_t reopens = 0;  // done or failed
 };
 
 class LogThread {

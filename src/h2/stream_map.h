@@ -1,9 +1,10 @@
-// Stream id to stream, for one connection: open addressing, linear probing, ids hash to themselves since they grow by
-// two. Holds no memory before the first stream.
+// Stream id to stream, for one connection: open addressing with Robin Hood probing; ids hash to themselves since they
+// grow by two. Holds no memory before the first stream.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <utility>
 
 #include "base/assert.h"
 #include "h2/stream.h"
@@ -23,12 +24,11 @@ class StreamMap {
   void insert(Stream& stream) {
     if ((count_ + 1) * 2 > capacity()) grow();
     ++count_;
-    uint32_t i = home(stream.id);
-    while (cells_[i] != nullptr) i = (i + 1) & mask_;
-    cells_[i] = &stream;
+    place(&stream);
   }
 
-  // Closes the gap by shifting back what was displaced, so that there are no tombstones.
+  // Closes the gap by shifting back what was displaced, so that there are no tombstones. Ids that follow each other are
+  // all at home, and then there is nothing to shift.
   void erase(const Stream& stream) noexcept {
     uint32_t i = home(stream.id);
     while (cells_[i] != &stream) {
@@ -36,12 +36,9 @@ class StreamMap {
       i = (i + 1) & mask_;
     }
     --count_;
-    for (uint32_t next = (i + 1) & mask_; cells_[next] != nullptr; next = (next + 1) & mask_) {
-      const uint32_t wanted = home(cells_[next]->id);
-      if (((next - wanted) & mask_) >= ((next - i) & mask_)) {
-        cells_[i] = cells_[next];
-        i = next;
-      }
+    for (uint32_t next = (i + 1) & mask_; cells_[next] != nullptr && distance(next) != 0; next = (next + 1) & mask_) {
+      cells_[i] = cells_[next];
+      i = next;
     }
     cells_[i] = nullptr;
   }
@@ -68,6 +65,24 @@ class StreamMap {
   uint32_t capacity() const noexcept { return cells_ ? mask_ + 1 : 0; }
   uint32_t home(uint32_t id) const noexcept { return (id >> 1) & mask_; }
 
+  // How far the stream in cell `i` is from its home.
+  uint32_t distance(uint32_t i) const noexcept { return (i - home(cells_[i]->id)) & mask_; }
+
+  // Who is further from home takes the cell (Robin Hood hashing); this is what lets erase() stop early.
+  void place(Stream* stream) noexcept {
+    uint32_t travelled = 0;
+    for (uint32_t i = home(stream->id);; i = (i + 1) & mask_, ++travelled) {
+      if (cells_[i] == nullptr) {
+        cells_[i] = stream;
+        return;
+      }
+      if (const uint32_t other = distance(i); other < travelled) {
+        std::swap(stream, cells_[i]);
+        travelled = other;
+      }
+    }
+  }
+
   void grow() {
     const uint32_t old_capacity = capacity();
     auto old = std::move(cells_);
@@ -75,10 +90,7 @@ class StreamMap {
     cells_ = std::make_unique<Stream*[]>(fresh_capacity);
     mask_ = fresh_capacity - 1;
     for (uint32_t n = 0; n < old_capacity; ++n) {
-      if (old[n] == nullptr) continue;
-      uint32_t i = home(old[n]->id);
-      while (cells_[i] != nullptr) i = (i + 1) & mask_;
-      cells_[i] = old[n];
+      if (old[n] != nullptr) place(old[n]);
     }
   }
 

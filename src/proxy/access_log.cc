@@ -12,9 +12,11 @@ namespace {
 using base::Escape;
 using base::LineWriter;
 
-constexpr std::string_view kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+constexpr std::string_view kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                        "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 
-// The fixed text of a JSON line is below 300 bytes, its eight numbers below 21 bytes each; the combined line is shorter.
+// The fixed text of a JSON line is below 300 bytes, its eight numbers below 21 bytes each; the combined line is
+// shorter.
 constexpr size_t kJsonFields = 7;
 static_assert(kJsonFields * AccessFormatter::kFieldBytesMax + 300 + 8 * 21 <= AccessFormatter::kLineBytesMax,
               "a line in which every field is as long as it may be still fits");

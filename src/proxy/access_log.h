@@ -1,5 +1,5 @@
-// The lines of the access log, one for each exchange: the line that NGINX calls "combined", or JSON. Pure: memory of the
-// caller in, bytes out; nothing is allocated. Request headers that carry credentials are never part of a record.
+// The lines of the access log, one for each exchange: the line that NGINX calls "combined", or JSON. Pure: memory of
+// the caller in, bytes out; nothing is allocated. Request headers that carry credentials are never part of a record.
 #pragma once
 
 #include <cstddef>
@@ -19,14 +19,14 @@ struct AccessRecord {
   std::string_view user_agent;
   std::string_view referer;
   uint16_t status = 0;
-  int grpc_status = -1;       // -1: the response carried none
-  uint64_t bytes_sent = 0;    // response body
+  int grpc_status = -1;         // -1: the response carried none
+  uint64_t bytes_sent = 0;      // response body
   uint64_t bytes_received = 0;  // request body
   std::string_view cluster;
   std::string_view endpoint;
   uint32_t attempts = 0;
   uint64_t duration_ns = 0;
-  uint64_t hop_ns = 0;        // the part of the duration that passed on our side
+  uint64_t hop_ns = 0;  // the part of the duration that passed on our side
 };
 
 // Formats lines; keeps the text of the current second, which is the dear part. One to a shard.

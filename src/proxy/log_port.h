@@ -54,7 +54,10 @@ class LogPort {
 
   // `access_bytes` is a power of two, or 0 without an access log. The bell outlives the port.
   LogPort(io::Doorbell& bell, config::LogLevel level, size_t access_bytes)
-      : bell_(bell), level_(level), has_access_log_(access_bytes != 0), access_(std::max(access_bytes, size_t{1})),
+      : bell_(bell),
+        level_(level),
+        has_access_log_(access_bytes != 0),
+        access_(std::max(access_bytes, size_t{1})),
         events_(kEventsMax) {}
 
   // The shard's side.
@@ -73,7 +76,8 @@ class LogPort {
              Arguments&&... arguments) {
     if (!wants(level) || !is_within_bound(kind, now_ns)) return;
     LogEvent made;
-    const auto result = fmt::format_to_n(made.text.data(), made.text.size(), format, std::forward<Arguments>(arguments)...);
+    const auto result =
+        fmt::format_to_n(made.text.data(), made.text.size(), format, std::forward<Arguments>(arguments)...);
     made.size = static_cast<uint8_t>(std::min(result.size, made.text.size()));
     made.wall_time_ns = base::wall_ns();
     made.level = level;

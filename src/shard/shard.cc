@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cstdio>
 #include <cstdlib>
 
@@ -76,6 +75,7 @@ void Shard::run() {
   ring_.poll_readable_multishot(options_.mailboxes[options_.index]->fd(),
                                 {static_cast<uint8_t>(Operation::kMailbox), 0, 0});
   start_listening();
+  spin_until_ns_ = base::saturating_add(now_ns_, snapshot_.shards.busy_poll_ns);
   while (!is_finished()) turn();
   options_.stopped_count->fetch_add(1);
   const uint64_t one = 1;
@@ -118,15 +118,14 @@ uint64_t Shard::wait_deadline(uint64_t now_ns) {
 }
 
 void Shard::take_completions() {
-  [[gnu::uninitialized]] std::array<io::Completion, 256> completions;
   bool has_any = false;
-  while (const size_t count = ring_.drain(completions)) {
+  while (const size_t count = ring_.drain(completions_)) {
     has_any = true;
-    for (size_t i = 0; i < count; ++i) handle(completions[i]);
+    for (size_t i = 0; i < count; ++i) handle(completions_[i]);
     buffers_->publish();
-    if (count < completions.size()) break;
+    if (count < completions_.size()) break;
   }
-  if (has_any) spin_until_ns_ = now_ns_ + snapshot_.shards.busy_poll_ns;
+  if (has_any) spin_until_ns_ = base::saturating_add(now_ns_, snapshot_.shards.busy_poll_ns);
 }
 
 proxy::Connection* Shard::connection_of(io::Token token) {

@@ -10,6 +10,7 @@
 // It is closed, and its slot freed, only when none of its submissions is untaken and none of its completions unread.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <expected>
@@ -142,6 +143,7 @@ class Shard {
   uint64_t accept_resumes_ns_ = base::kNever_ns;
   uint64_t spin_until_ns_ = 0;
   bool is_draining_ = false;
+  std::array<io::Completion, 256> completions_;             // copied out before any is acted on
   ShardCounters counters_;
 };
 

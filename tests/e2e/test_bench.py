@@ -15,12 +15,8 @@ TIME_LIMIT_S = 120
 
 
 def program(name):
-    """A program of the build: in its top folder, or still where it was linked."""
-    folder = name.removeprefix("ringway-")
-    for path in (BUILD / name, BUILD / "tools" / folder / name, BUILD / "src" / name):
-        if path.is_file():
-            return str(path)
-    raise AssertionError(f"{name} is not in {BUILD}; scripts/build makes it")
+    assert (BUILD / name).is_file(), f"{name} is not in {BUILD}; scripts/build makes it"
+    return str(BUILD / name)
 
 
 def bench(*arguments, env=None):

@@ -173,6 +173,8 @@ Report parse_ringway_load(const std::string& text) {
     const auto count = entry.second.as<uint64_t>(0);
     if (count != 0) report.errors[entry.first.Scalar()] = count;
   }
+  const double failed = std::min(static_cast<double>(report.error_count()), static_cast<double>(report.requests));
+  report.succeeded = static_cast<uint64_t>(optional_number(root, "succeeded").value_or(static_cast<double>(report.requests) - failed));
   report.latency = latency_of(root["latency_us"]);
   report.latency_from_send = latency_of(root["latency_from_send_us"]);
   report.schedule_lag = latency_of(root["schedule_lag_us"]);
@@ -188,16 +190,16 @@ Report parse_h2load(const std::string& text) {
   report.rate_achieved = number_after(line_with(text, "finished in "), ", ");
   const std::string_view requests = line_with(text, "\nrequests:");
   const uint64_t total = count_before(requests, " total");
-  const uint64_t succeeded = count_before(requests, " succeeded");
+  report.succeeded = count_before(requests, " succeeded");
   report.requests = count_before(requests, " done");
   // Whatever did not succeed is an error: not started, not answered, reset, or a status that is not 2xx or 3xx.
   for (const auto& [kind, label] : {std::pair{"errored", " errored"}, std::pair{"timeout", " timeout"}}) {
     if (const uint64_t count = count_before(requests, label); count != 0) report.errors[kind] = count;
   }
-  if (total - succeeded > report.error_count()) report.errors["failed"] = total - succeeded - report.error_count();
+  if (total - report.succeeded > report.error_count()) report.errors["failed"] = total - report.succeeded - report.error_count();
   report.duration_s = report.rate_achieved > 0 ? static_cast<double>(report.requests) / report.rate_achieved : 0;
   // Bytes come as "traffic: 5.00MB (5242880) total, 1.00KB (1024) headers …": one way only, so they are left out.
-  if (succeeded != 0) report.latency = h2load_latency(line_with(text, "\ntime for request:"));
+  if (report.succeeded != 0) report.latency = h2load_latency(line_with(text, "\ntime for request:"));
   return report;
 }
 

@@ -22,7 +22,8 @@ struct Latency {
 };
 
 struct Report {
-  uint64_t requests = 0;  // that were answered, well or badly
+  uint64_t requests = 0;   // that were due, however they ended
+  uint64_t succeeded = 0;  // what costs are divided by: a call that never left costs the proxy nothing
   double duration_s = 0;
   double rate_offered = 0;  // 0: closed loop
   double rate_achieved = 0;

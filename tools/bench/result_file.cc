@@ -78,6 +78,7 @@ void write_cell(JsonWriter& json, const Cell& cell) {
   }
   const Report& report = cell.report;
   json.value("requests", report.requests);
+  json.value("succeeded", report.succeeded);
   json.value("duration_s", report.duration_s);
   json.value("rate_offered", report.rate_offered);
   json.value("rate_achieved", report.rate_achieved);

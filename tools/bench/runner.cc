@@ -226,8 +226,8 @@ Report Runner::generate(const Load& load, std::string* command) {
   Report report = is_ours ? parse_ringway_load(output) : parse_h2load(output);
   report.cpu_s = exit->cpu_s;
   // h2load does not count what it sends: then the messages count, each both ways.
-  if (report.bytes == 0) report.bytes = report.requests * 2 * (uint64_t{load.message_bytes} + 5);
-  if (report.requests == 0) throw Failure(fmt::format("{}: not one request was answered: {}", name, child.last_words()));
+  if (report.bytes == 0) report.bytes = report.succeeded * 2 * (uint64_t{load.message_bytes} + 5);
+  if (report.succeeded == 0) throw Failure(fmt::format("{}: not one call succeeded: {}", name, child.last_words()));
   return report;
 }
 

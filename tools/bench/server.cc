@@ -108,23 +108,14 @@ const char* program_of(ArmKind kind) {
 }  // namespace
 
 Programs::Programs(std::string directory) {
-  if (!directory.empty()) {
-    directories_ = {std::move(directory)};
-    return;
-  }
   std::error_code error;
-  const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
-  // build/ has them all; before they are put there, each is in its own folder below build/.
-  const std::filesystem::path build = self.parent_path().filename() == "tools" ? self.parent_path().parent_path() : self;
-  for (const char* folder : {"", "src", "tools/echo", "tools/load", "tools/relay"}) directories_.push_back((build / folder).string());
+  directory_ = directory.empty() ? std::filesystem::read_symlink("/proc/self/exe", error).parent_path().string() : std::move(directory);
 }
 
 std::string Programs::own(const std::string& name) const {
-  for (const std::string& directory : directories_) {
-    std::string candidate = (std::filesystem::path(directory) / name).string();
-    if (access(candidate.c_str(), X_OK) == 0 && std::filesystem::is_regular_file(candidate)) return candidate;
-  }
-  throw Failure(fmt::format("{} was not found in {}; scripts/build makes it", name, directories_.front()));
+  std::string file = (std::filesystem::path(directory_) / name).string();
+  if (access(file.c_str(), X_OK) != 0) throw Failure(fmt::format("{} was not found in {}; scripts/build makes it", name, directory_));
+  return file;
 }
 
 std::optional<std::string> missing_program(ArmKind kind) {

@@ -15,15 +15,15 @@
 
 namespace ringway::bench {
 
-// Where our own binaries are: --bin-dir, or the build directory that this program itself stands in.
+// Where our own binaries are: --bin-dir, or the directory that this program itself stands in.
 class Programs {
  public:
-  explicit Programs(std::string directory);  // empty: look around this program
+  explicit Programs(std::string directory);  // empty: beside this program
   // Throws Failure that names the program and where it was looked for.
   std::string own(const std::string& name) const;
 
  private:
-  std::vector<std::string> directories_;
+  std::string directory_;
 };
 
 // What must be installed for arms of this kind, or nothing if all is there. Our own binaries always are expected.

@@ -16,8 +16,8 @@ constexpr double kCoverage_min = 0.95;
 using Figure = std::optional<double> (*)(const Cell&);
 
 std::optional<double> per_request(double amount, const Cell& cell) {
-  if (cell.report.requests == 0) return std::nullopt;
-  return amount / static_cast<double>(cell.report.requests);
+  if (cell.report.succeeded == 0) return std::nullopt;
+  return amount / static_cast<double>(cell.report.succeeded);
 }
 
 std::optional<double> counter_per_request(const Cell& cell, const char* name) {
@@ -100,6 +100,7 @@ void note_health(const Group& group, Row& row) {
     }
     ++row.rounds;
     row.errors += cell.report.error_count();
+    for (const auto& [kind, count] : cell.report.errors) row.errors_by_kind[kind] += count;
     if (cell.report.is_bottleneck && !row.is_bottleneck) {
       row.is_bottleneck = true;
       row.bottleneck_reason = cell.report.bottleneck_reason;

@@ -105,6 +105,7 @@ std::string rate_table_rows(const Group& group, const Summary& summary) {
 std::string arm_notes(const Summary& summary) {
   std::string text;
   for (const Row& row : summary.rows) {
+    for (const auto& [kind, count] : row.errors_by_kind) text += fmt::format("! {}: {} calls failed: {}\n", row.arm, count, kind);
     if (row.rounds != 0 && row.failed_rounds != 0) {
       text += fmt::format("! {}: {} rounds without figures: {}\n", row.arm, row.failed_rounds, row.failure);
     }

@@ -128,8 +128,8 @@ struct EchoConnection::Callbacks {
   }
 };
 
-EchoConnection::EchoConnection(StreamPool& pool, uint32_t concurrent_streams_max)
-    : Http2Connection(Role::kServer, Callbacks::table()), pool_(pool) {
+EchoConnection::EchoConnection(session::MemoryPool& memory, StreamPool& pool, uint32_t concurrent_streams_max)
+    : Http2Connection(Role::kServer, Callbacks::table(), memory), pool_(pool) {
   submit_settings({}, concurrent_streams_max);
 }
 

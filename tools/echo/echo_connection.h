@@ -46,7 +46,7 @@ class StreamPool {
 
 class EchoConnection : public session::Http2Connection {
  public:
-  EchoConnection(StreamPool& pool, uint32_t concurrent_streams_max);
+  EchoConnection(session::MemoryPool& memory, StreamPool& pool, uint32_t concurrent_streams_max);
   ~EchoConnection() override;
 
   void closed(io::Error) override {}

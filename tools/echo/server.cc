@@ -13,7 +13,7 @@ std::expected<void, std::string> Server::run(int listening_fd, int stop_fd) {
 }
 
 std::unique_ptr<session::Connection> Server::accepted() {
-  return std::make_unique<EchoConnection>(streams_, options_.concurrent_streams_max);
+  return std::make_unique<EchoConnection>(memory_, streams_, options_.concurrent_streams_max);
 }
 
 void Server::timer_due(base::Timer& timer) {

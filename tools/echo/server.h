@@ -29,10 +29,11 @@ class Server : public session::LoopOwner {
   void stop_wanted() override;
 
   ServerOptions options_;
+  session::MemoryPool memory_;
   StreamPool streams_;
   base::Timer drain_limit_;
   bool is_draining_ = false;
-  // Last, so that connections are gone before the streams they hold.
+  // Last, so that connections are gone before the memory and the streams they hold.
   std::unique_ptr<session::Loop> loop_;
 };
 

@@ -115,8 +115,9 @@ struct ClientConnection::Callbacks {
   }
 };
 
-ClientConnection::ClientConnection(CallOwner& owner, const CallShape& shape, uint32_t seat, uint64_t seed)
-    : Http2Connection(Role::kClient, Callbacks::table()),
+ClientConnection::ClientConnection(CallOwner& owner, session::MemoryPool& memory, const CallShape& shape, uint32_t seat,
+                                   uint64_t seed)
+    : Http2Connection(Role::kClient, Callbacks::table(), memory),
       owner_(owner),
       shape_(shape),
       encoder_(shape.fields),

@@ -65,7 +65,7 @@ struct CallShape {
 
 class ClientConnection : public session::Http2Connection {
  public:
-  ClientConnection(CallOwner& owner, const CallShape& shape, uint32_t seat, uint64_t seed);
+  ClientConnection(CallOwner& owner, session::MemoryPool& memory, const CallShape& shape, uint32_t seat, uint64_t seed);
 
   void start(Call& call);
   uint32_t seat() const noexcept { return seat_; }

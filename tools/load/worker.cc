@@ -71,7 +71,7 @@ std::expected<void, std::string> Worker::run(int stop_fd) {
 
 void Worker::open(Seat& seat) {
   const uint64_t seed = options_.seed + share_.index * 1'000'003 + seat.number * 7919 + seat.failures;
-  auto connection = std::make_unique<ClientConnection>(*this, shape_, seat.number, seed);
+  auto connection = std::make_unique<ClientConnection>(*this, memory_, shape_, seat.number, seed);
   if (auto opened = loop_->connect(options_.target, std::move(connection)); !opened) connect_failed(seat, opened.error());
 }
 
@@ -173,15 +173,18 @@ void Worker::turn_ending() {
     note_time();
     start_due_calls();
     const uint64_t next_ns = options_.rate != 0 ? intended_ns(next_number_) : loop_->now_ns();
+    if (given_up_seats_ == seats_.size()) end_ns_ = std::min(end_ns_, loop_->now_ns());
     const bool has_time_ended = loop_->now_ns() >= end_ns_;
-    if (given_up_seats_ == seats_.size() || has_time_ended || !may_start(next_ns)) {
+    if (has_time_ended || !may_start(next_ns)) {
       if (has_time_ended && options_.rate != 0) count_unstarted();
       phase_ = Phase::kDraining;
     }
   }
   if (phase_ == Phase::kDraining) {
     note_time();
-    if (in_flight_count_ == 0) finish();
+    // The last call of a schedule ends before its time does; the run lasts as long as it was told to.
+    const bool has_time_left = end_ns_ != base::kNever_ns && loop_->now_ns() < end_ns_;
+    if (in_flight_count_ == 0 && !has_time_left) finish();
   }
 }
 
@@ -192,7 +195,7 @@ void Worker::note_time() {
     is_recording_ = true;
     cpu_at_record_ns_ = thread_cpu_ns();
   }
-  const bool has_ended = end_ns_ != base::kNever_ns ? now_ns >= end_ns_ : phase_ == Phase::kDraining && in_flight_count_ == 0;
+  const bool has_ended = now_ns >= end_ns_ || (phase_ == Phase::kDraining && in_flight_count_ == 0 && end_ns_ == base::kNever_ns);
   if (!is_recording_ || recorded_end_ns_ != 0 || !has_ended) return;
   recorded_end_ns_ = now_ns;
   result_.duration_s = static_cast<double>(std::min(now_ns, end_ns_) - record_ns_) / 1e9;
@@ -274,7 +277,8 @@ void Worker::record(Call& call, Outcome outcome, uint32_t reset_code) {
 }
 
 uint64_t Worker::next_wanted_ns() {
-  if (phase_ != Phase::kRunning) return base::kNever_ns;
+  if (phase_ == Phase::kConnecting) return base::kNever_ns;
+  if (phase_ == Phase::kDraining) return loop_->now_ns() < end_ns_ ? end_ns_ : base::kNever_ns;
   if (options_.rate != 0 && !ready_.empty()) return std::min(intended_ns(next_number_), end_ns_);
   return end_ns_;
 }
@@ -298,14 +302,18 @@ void Worker::stop_wanted() {
   // The run ends as if its time had passed.
   if (phase_ == Phase::kConnecting) {
     finish();
-  } else {
-    end_ns_ = std::min(end_ns_, loop_->now_ns());
+    return;
   }
+  const uint64_t now_ns = loop_->now_ns();
+  end_ns_ = std::min(end_ns_, now_ns);
+  // Within the warm-up nothing was recorded, and nothing will be.
+  if (now_ns < record_ns_) record_ns_ = base::kNever_ns;
 }
 
 void Worker::finish() {
   abandon_calls();
   phase_ = Phase::kDraining;
+  if (end_ns_ != base::kNever_ns) end_ns_ = std::min(end_ns_, loop_->now_ns());
   note_time();
   loop_->finish();
 }

@@ -116,6 +116,8 @@ class Worker : public session::LoopOwner, public CallOwner {
   uint64_t recorded_end_ns_ = 0;
   bool is_recording_ = false;
   base::Timer stall_check_;
+  session::MemoryPool memory_;
+  // Last, so that connections are gone before the memory of their sessions.
   std::unique_ptr<session::Loop> loop_;
 };
 

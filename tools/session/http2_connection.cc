@@ -26,10 +26,10 @@ const nghttp2_option* shared_option() {
 
 }  // namespace
 
-Http2Connection::Http2Connection(Role role, const nghttp2_session_callbacks* callbacks) {
+Http2Connection::Http2Connection(Role role, const nghttp2_session_callbacks* callbacks, MemoryPool& memory) {
   const int result = role == Role::kServer
-                         ? nghttp2_session_server_new2(&session_, callbacks, this, shared_option())
-                         : nghttp2_session_client_new2(&session_, callbacks, this, shared_option());
+                         ? nghttp2_session_server_new3(&session_, callbacks, this, shared_option(), memory.allocator())
+                         : nghttp2_session_client_new3(&session_, callbacks, this, shared_option(), memory.allocator());
   if (result != 0) throw std::bad_alloc();
 }
 

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "loop.h"
+#include "memory_pool.h"
 
 namespace ringway::session {
 
@@ -53,7 +54,7 @@ class Http2Connection : public Connection {
 
  protected:
   // `callbacks` are called with this object as `user_data` (as Http2Connection*, which a derived class casts back).
-  Http2Connection(Role role, const nghttp2_session_callbacks* callbacks);
+  Http2Connection(Role role, const nghttp2_session_callbacks* callbacks, MemoryPool& memory);
 
   // The first frames: settings and the connection's window. A server announces how many streams it takes, a client
   // (0) that it wants no pushes.

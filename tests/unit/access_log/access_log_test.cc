@@ -210,7 +210,8 @@ std::string random_text(base::Prng& prng, bool allow_space) {
   constexpr std::string_view kNasty = "\"\\\n\r\t\x1b[]{}:,-\x7f\x80\xff";
   std::string text(prng.below(4) == 0 ? prng.below(150) : prng.below(12), '\0');
   for (char& byte : text) {
-    byte = prng.below(3) == 0 ? kNasty[prng.below(static_cast<uint32_t>(kNasty.size()))] : static_cast<char>(prng.below(256));
+    byte = prng.below(3) == 0 ? kNasty[prng.below(static_cast<uint32_t>(kNasty.size()))]
+                              : static_cast<char>(prng.below(256));
     // A space ends a field of the combined line; HTTP/2 peers cannot send one in a method or a path.
     if (byte == ' ' && !allow_space) byte = '_';
   }
@@ -222,15 +223,26 @@ class AccessLogParsesBack : public testing::TestWithParam<uint64_t> {};
 TEST_P(AccessLogParsesBack, EveryLineIsOneLineAndHoldsItsRecord) {
   base::Prng prng(GetParam());
   for (int round = 0; round < 500; ++round) {
-    const std::string client = random_text(prng, false), method = random_text(prng, false), path = random_text(prng, false),
-                      authority = random_text(prng, true), agent = random_text(prng, true),
-                      referer = random_text(prng, true), cluster = random_text(prng, true), endpoint = random_text(prng, true);
-    AccessRecord record{.wall_time_ns = prng.next() >> 2, .client = client, .method = method, .path = path,
-                        .authority = authority, .user_agent = agent, .referer = referer,
+    const std::string client = random_text(prng, false), method = random_text(prng, false),
+                      path = random_text(prng, false), authority = random_text(prng, true),
+                      agent = random_text(prng, true), referer = random_text(prng, true),
+                      cluster = random_text(prng, true), endpoint = random_text(prng, true);
+    AccessRecord record{.wall_time_ns = prng.next() >> 2,
+                        .client = client,
+                        .method = method,
+                        .path = path,
+                        .authority = authority,
+                        .user_agent = agent,
+                        .referer = referer,
                         .status = static_cast<uint16_t>(100 + prng.below(500)),
-                        .grpc_status = static_cast<int>(prng.below(18)) - 1, .bytes_sent = prng.next(),
-                        .bytes_received = prng.next(), .cluster = cluster, .endpoint = endpoint,
-                        .attempts = prng.below(5), .duration_ns = prng.next(), .hop_ns = prng.next()};
+                        .grpc_status = static_cast<int>(prng.below(18)) - 1,
+                        .bytes_sent = prng.next(),
+                        .bytes_received = prng.next(),
+                        .cluster = cluster,
+                        .endpoint = endpoint,
+                        .attempts = prng.below(5),
+                        .duration_ns = prng.next(),
+                        .hop_ns = prng.next()};
     const std::string json_line = json(record);
     ASSERT_EQ(json_line.find('\n'), json_line.size() - 1);
     auto members = parse_json(json_line);

@@ -9,13 +9,16 @@ namespace {
 
 using config::LogLevel;
 
-std::unique_ptr<io::Doorbell> make_bell() { return std::move(*io::Doorbell::create()); }
+std::unique_ptr<io::Doorbell> make_bell() {
+  return std::move(*io::Doorbell::create());
+}
 
 TEST(LogPort, CarriesEventsInOrderWithTheirLevel) {
   auto bell = make_bell();
   LogPort port(*bell, LogLevel::kInfo, 0);
   EXPECT_TRUE(port.is_empty());
-  port.event(LogLevel::kWarn, LogKind::kEndpoint, 0, "cluster {}: endpoint {}: {}", "auth", "10.0.0.1:50051", "refused");
+  port.event(LogLevel::kWarn, LogKind::kEndpoint, 0, "cluster {}: endpoint {}: {}", "auth", "10.0.0.1:50051",
+             "refused");
   port.event(LogLevel::kError, LogKind::kShard, 0, "second");
   EXPECT_FALSE(port.is_empty());
   auto event = port.next_event();

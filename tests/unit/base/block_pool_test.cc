@@ -12,10 +12,9 @@ namespace {
 
 TEST(BlockPool, CapacitiesArePowersOfTwo) {
   BlockPool pool;
-  const std::pair<size_t, size_t> cases[] = {{0, 512},          {1, 512},           {511, 512},
-                                             {512, 512},        {513, 1024},        {1024, 1024},
-                                             {1025, 2048},      {65'536, 65'536},   {65'537, 131'072},
-                                             {4 << 20, 4 << 20}};
+  const std::pair<size_t, size_t> cases[] = {{0, 512},          {1, 512},          {511, 512},   {512, 512},
+                                             {513, 1024},       {1024, 1024},      {1025, 2048}, {65'536, 65'536},
+                                             {65'537, 131'072}, {4 << 20, 4 << 20}};
   for (const auto& [size, expected] : cases) {
     size_t capacity = 0;
     uint8_t* const block = pool.take(size, capacity);

@@ -26,15 +26,16 @@ std::string escaped(std::string_view value, Escape how, size_t bytes_max = 100, 
 }
 
 TEST(LineWriter, WritesNumbers) {
-  EXPECT_EQ(written(100, [](LineWriter& line) {
-              line.number(0);
-              line.text(" ");
-              line.number(UINT64_MAX);
-              line.text(" ");
-              line.padded(7, 2);
-              line.padded(123, 2);
-              line.padded(0, 3);
-            }),
+  EXPECT_EQ(written(100,
+                    [](LineWriter& line) {
+                      line.number(0);
+                      line.text(" ");
+                      line.number(UINT64_MAX);
+                      line.text(" ");
+                      line.padded(7, 2);
+                      line.padded(123, 2);
+                      line.padded(0, 3);
+                    }),
             "0 18446744073709551615 07123000");
 }
 

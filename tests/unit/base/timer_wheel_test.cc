@@ -56,11 +56,10 @@ TEST_P(TimerWheelDistance, FiresOnceAtItsTickAndNotBefore) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Levels, TimerWheelDistance,
-    testing::Combine(testing::Values(0, 1, 255, 256, 65'535, 65'536, 1'000'003),
-                     testing::Values(1, 2, 63, 64, 255, 256, 257, 511, 512, 65'279, 65'280, 65'535, 65'536, 65'537, 131'072,
-                                     200'000)));
+INSTANTIATE_TEST_SUITE_P(Levels, TimerWheelDistance,
+                         testing::Combine(testing::Values(0, 1, 255, 256, 65'535, 65'536, 1'000'003),
+                                          testing::Values(1, 2, 63, 64, 255, 256, 257, 511, 512, 65'279, 65'280, 65'535,
+                                                          65'536, 65'537, 131'072, 200'000)));
 
 TEST(TimerWheel, ADeadlineInThePastFiresAtTheNextTick) {
   TimerWheel wheel(1000 * kTick);
@@ -109,8 +108,8 @@ TEST(TimerWheel, FiringMayArmItselfAndCancelOthers) {
   const auto fire = [&](Timer& timer) {
     fired.push_back(static_cast<Named&>(timer).name);
     if (fired.size() > 1) return;
-    wheel.arm(timer, 0);         // due already: fires at the next tick, not in an endless loop
-    wheel.cancel(timers[1]);     // due in this very tick
+    wheel.arm(timer, 0);              // due already: fires at the next tick, not in an endless loop
+    wheel.cancel(timers[1]);          // due in this very tick
     wheel.arm(timers[2], 9 * kTick);  // moved out of this very tick
   };
   wheel.advance(5 * kTick, fire);

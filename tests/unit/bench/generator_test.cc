@@ -62,6 +62,7 @@ const std::string kReport =
 TEST(RingwayLoadReport, IsRead) {
   const Report report = parse_ringway_load(kReport);
   EXPECT_EQ(report.requests, 1000U);
+  EXPECT_EQ(report.succeeded, 998U);
   EXPECT_DOUBLE_EQ(report.rate_offered, 2100);
   EXPECT_DOUBLE_EQ(report.rate_achieved, 2000);
   EXPECT_EQ(report.errors, (std::map<std::string, uint64_t>{{"grpc_status", 2}}));
@@ -75,6 +76,10 @@ TEST(RingwayLoadReport, IsRead) {
   EXPECT_TRUE(report.is_bottleneck);
   EXPECT_EQ(report.bottleneck_reason, "its CPU was busy");
   EXPECT_EQ(report.bytes, 30U);
+}
+
+TEST(RingwayLoadReport, MayCountSuccessesItself) {
+  EXPECT_EQ(parse_ringway_load(R"({"requests": 10, "succeeded": 4, "errors": {"not started in time": 6}, "duration_s": 1, "rate_achieved": 4})").succeeded, 4U);
 }
 
 TEST(RingwayLoadReport, IsRefusedWhenAFigureIsMissing) {
@@ -113,6 +118,7 @@ TEST(H2loadReport, CountsEveryCallThatDidNotSucceed) {
   EXPECT_EQ(report.errors.at("errored"), 3U);
   EXPECT_EQ(report.errors.at("timeout"), 1U);
   EXPECT_EQ(report.error_count(), 10U);
+  EXPECT_EQ(report.succeeded, 90U);
 }
 
 TEST(H2loadReport, IsRefusedWhenALineIsMissing) {

@@ -58,6 +58,7 @@ TEST(Table, NamesWhatWentWrong) {
   Scenario scenario{.baseline = "relay"};
   Summary summary{.rows = {wide_row(), {.arm = "nginx", .failure = "nginx: exit code 1"}}, .foreign_cpu = 0.4};
   summary.rows[0].errors = 12;
+  summary.rows[0].errors_by_kind = {{"reset CANCEL", 12}};
   summary.rows[0].failed_rounds = 1;
   summary.rows[0].failure = "it hung";
   summary.rows[0].is_bottleneck = true;
@@ -65,7 +66,7 @@ TEST(Table, NamesWhatWentWrong) {
   Group group = any_group();
   group.rounds = 3;
   const std::string text = closed_table(scenario, group, summary);
-  for (const char* part : {"! 12 errors", "no figures: nginx: exit code 1", "1 rounds without figures: it hung",
+  for (const char* part : {"! 12 errors", "12 calls failed: reset CANCEL", "no figures: nginx: exit code 1", "1 rounds without figures: it hung",
                            "the generator was the limit: its CPU was busy", "cover 75 %", "0.40 CPUs busy"}) {
     EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
   }

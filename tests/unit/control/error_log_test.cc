@@ -14,7 +14,8 @@ using config::LogLevel;
 
 constexpr uint64_t kTime_ns = 1'767'323'045'678'000'000;  // 2026-01-02T03:04:05.678Z
 
-std::string line(LogLevel level, std::string_view text, uint32_t suppressed = 0, size_t room = ErrorLog::kLineBytesMax) {
+std::string line(LogLevel level, std::string_view text, uint32_t suppressed = 0,
+                 size_t room = ErrorLog::kLineBytesMax) {
   std::vector<char> out(room);
   return {out.data(), format_error_line(kTime_ns, level, text, suppressed, out)};
 }

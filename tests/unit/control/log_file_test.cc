@@ -24,7 +24,7 @@ TEST(LogFile, AppendsToWhatIsThere) {
     EXPECT_EQ(written.lines_lost, 0u);
   }
   EXPECT_EQ(content(path), "one\ntwo\n");
-  struct stat found {};
+  struct stat found{};
   ASSERT_EQ(stat(path.c_str(), &found), 0);
   EXPECT_EQ(found.st_mode & 0007, 0u) << "others may not read it";
 }

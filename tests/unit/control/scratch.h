@@ -57,8 +57,7 @@ struct Pipe {
   void fill() {
     fcntl(writing.get(), F_SETFL, O_NONBLOCK);
     const std::string some(4096, 'f');
-    while (write(writing.get(), some.data(), some.size()) > 0) {
-    }
+    while (write(writing.get(), some.data(), some.size()) > 0) {}
     fcntl(writing.get(), F_SETFL, 0);
   }
 

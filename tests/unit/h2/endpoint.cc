@@ -2,8 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <memory>
-
 namespace ringway::h2 {
 
 std::ostream& operator<<(std::ostream& out, const Seen& seen) {
@@ -40,9 +38,9 @@ Endpoint::Endpoint(Role role, Memory& shared, const Limits& limits)
 }
 
 std::vector<Seen> Endpoint::receive(std::string_view bytes) {
-  const std::unique_ptr<uint8_t[]> octets(new uint8_t[bytes.size()]);
-  std::copy(bytes.begin(), bytes.end(), octets.get());
-  connection.receive({octets.get(), bytes.size()});
+  octets_.reset(new uint8_t[bytes.size()]);
+  std::copy(bytes.begin(), bytes.end(), octets_.get());
+  connection.receive({octets_.get(), bytes.size()});
   connection.validate();
   std::vector<Seen> seen;
   for (const Event& event : memory.events) {

@@ -1,6 +1,7 @@
 // One connection under test, fed with strings; its events are copied out so that tests may look at them at leisure.
 #pragma once
 
+#include <memory>
 #include <ostream>
 #include <string>
 #include <vector>
@@ -59,6 +60,9 @@ class Endpoint {
   Memory& memory;
   Connection connection;
   std::vector<Seen> events;
+
+ private:
+  std::unique_ptr<uint8_t[]> octets_;  // what events point into, until the next receive()
 };
 
 }  // namespace ringway::h2

@@ -14,16 +14,26 @@ struct Row {
 };
 
 constexpr Row kRows[] = {
-    {ECONNREFUSED, ErrorKind::kRefused},      {ECONNRESET, ErrorKind::kReset},
-    {EPIPE, ErrorKind::kReset},               {ETIMEDOUT, ErrorKind::kTimedOut},
-    {EHOSTUNREACH, ErrorKind::kUnreachable},  {ENETUNREACH, ErrorKind::kUnreachable},
-    {EADDRINUSE, ErrorKind::kAddressInUse},   {EADDRNOTAVAIL, ErrorKind::kAddressInvalid},
-    {ENOENT, ErrorKind::kAddressInvalid},     {EACCES, ErrorKind::kDenied},
-    {EPERM, ErrorKind::kDenied},              {EMFILE, ErrorKind::kNoDescriptors},
-    {ENFILE, ErrorKind::kNoDescriptors},      {ENOMEM, ErrorKind::kNoMemory},
-    {ENOBUFS, ErrorKind::kNoBuffers},         {EAGAIN, ErrorKind::kWouldBlock},
-    {ECANCELED, ErrorKind::kCancelled},       {ENOSYS, ErrorKind::kUnsupported},
-    {EXFULL, ErrorKind::kOther},              {99'999, ErrorKind::kOther},
+    {ECONNREFUSED, ErrorKind::kRefused},
+    {ECONNRESET, ErrorKind::kReset},
+    {EPIPE, ErrorKind::kReset},
+    {ETIMEDOUT, ErrorKind::kTimedOut},
+    {EHOSTUNREACH, ErrorKind::kUnreachable},
+    {ENETUNREACH, ErrorKind::kUnreachable},
+    {EADDRINUSE, ErrorKind::kAddressInUse},
+    {EADDRNOTAVAIL, ErrorKind::kAddressInvalid},
+    {ENOENT, ErrorKind::kAddressInvalid},
+    {EACCES, ErrorKind::kDenied},
+    {EPERM, ErrorKind::kDenied},
+    {EMFILE, ErrorKind::kNoDescriptors},
+    {ENFILE, ErrorKind::kNoDescriptors},
+    {ENOMEM, ErrorKind::kNoMemory},
+    {ENOBUFS, ErrorKind::kNoBuffers},
+    {EAGAIN, ErrorKind::kWouldBlock},
+    {ECANCELED, ErrorKind::kCancelled},
+    {ENOSYS, ErrorKind::kUnsupported},
+    {EXFULL, ErrorKind::kOther},
+    {99'999, ErrorKind::kOther},
 };
 
 TEST(Error, DecodesBothSigns) {

@@ -31,7 +31,8 @@ inline Ring make_ring(RingOptions options = {64, 256}) {
 // Drains what is there into `completions`.
 inline void drain_into(Ring& ring, std::vector<Completion>& completions) {
   std::array<Completion, 16> some{};
-  while (const size_t count = ring.drain(some)) completions.insert(completions.end(), some.begin(), some.begin() + static_cast<ptrdiff_t>(count));
+  while (const size_t count = ring.drain(some))
+    completions.insert(completions.end(), some.begin(), some.begin() + static_cast<ptrdiff_t>(count));
 }
 
 // Enters without waiting until nothing is hidden: what a shard does before it flushes.

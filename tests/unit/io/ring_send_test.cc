@@ -64,7 +64,9 @@ void short_send_then_rest(SocketPair pair, size_t size) {
   EXPECT_EQ(received, bytes);
 }
 
-TEST(RingSend, AShortSendIsReportedAndTheRestFollowsInOrderTcp) { short_send_then_rest(tcp_pair(), 1'000'000); }
+TEST(RingSend, AShortSendIsReportedAndTheRestFollowsInOrderTcp) {
+  short_send_then_rest(tcp_pair(), 1'000'000);
+}
 
 TEST(RingSend, AShortSendIsReportedAndTheRestFollowsInOrderUnix) {
   SocketPair pair = unix_pair();
@@ -234,7 +236,8 @@ TEST(RingSend, CancelEndsOneOperationAndLeavesTheOthers) {
 }
 
 TEST(Token, SurvivesPacking) {
-  for (const Token token : {Token{}, Token{255, 0xffffff, UINT32_MAX}, Token{1, 2, 3}, Token{128, 0x800000, 0x80000000}}) {
+  for (const Token token :
+       {Token{}, Token{255, 0xffffff, UINT32_MAX}, Token{1, 2, 3}, Token{128, 0x800000, 0x80000000}}) {
     const Token unpacked = Token::unpack(token.packed());
     EXPECT_EQ(unpacked.operation, token.operation);
     EXPECT_EQ(unpacked.generation, token.generation);
