@@ -27,7 +27,9 @@ constexpr Unit kUnits[] = {{"ns", 1},
                            {"h", 3600 * base::kSecond_ns}};
 
 // CLI11 takes the message of a ValidationError apart: the option's name stands before the text.
-[[noreturn]] void refuse(const std::string& flag, const std::string& sentence) { throw CLI::ValidationError(flag, sentence); }
+[[noreturn]] void refuse(const std::string& flag, const std::string& sentence) {
+  throw CLI::ValidationError(flag, sentence);
+}
 
 // The first option that the program does not know. CLI11 would complain about missing options before it mentions it.
 std::string_view unknown_option(const CLI::App& app, int argc, char** argv) {
@@ -42,7 +44,8 @@ std::string_view unknown_option(const CLI::App& app, int argc, char** argv) {
 
 std::string option_names(const CLI::App& app) {
   std::string names;
-  for (const CLI::Option* option : app.get_options()) names += fmt::format("{}{}", names.empty() ? "" : ", ", option->get_name());
+  for (const CLI::Option* option : app.get_options())
+    names += fmt::format("{}{}", names.empty() ? "" : ", ", option->get_name());
   return names;
 }
 
@@ -113,8 +116,9 @@ std::optional<int> parse_command_line(CLI::App& app, int argc, char** argv) {
   app.set_version_flag("--version", app.get_name() + " " RINGWAY_VERSION);
   app.get_formatter()->column_width(34);
   if (const std::string_view unknown = unknown_option(app, argc, argv); !unknown.empty()) {
-    std::fputs(fmt::format("{}: '{}' is not an option; allowed are {}\n", app.get_name(), unknown, option_names(app)).c_str(),
-               stderr);
+    std::fputs(
+        fmt::format("{}: '{}' is not an option; allowed are {}\n", app.get_name(), unknown, option_names(app)).c_str(),
+        stderr);
     return kExitBadFlags;
   }
   try {

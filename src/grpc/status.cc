@@ -60,10 +60,4 @@ size_t encode_message(std::string_view message, std::span<char> out) noexcept {
   return size;
 }
 
-bool is_grpc_content_type(std::string_view value) noexcept {
-  constexpr std::string_view kPrefix = "application/grpc";
-  if (!value.starts_with(kPrefix)) return false;
-  return value.size() == kPrefix.size() || value[kPrefix.size()] == '+' || value[kPrefix.size()] == ';';
-}
-
 }  // namespace ringway::grpc

@@ -46,7 +46,4 @@ int parse_status(std::string_view value) noexcept;
 // never inside an escape. Returns the encoded size.
 size_t encode_message(std::string_view message, std::span<char> out) noexcept;
 
-// Content-Type is application/grpc, alone or followed by '+' or ';'.
-bool is_grpc_content_type(std::string_view value) noexcept;
-
 }  // namespace ringway::grpc

@@ -113,7 +113,7 @@ class Connection {
   const uint8_t* receive_data_payload(const uint8_t* p, const uint8_t* end);
   void receive_stashed(const uint8_t*& p, const uint8_t* end);
   void stash(const uint8_t* p, const uint8_t* end);
-  uint32_t bytes_needed(const uint8_t* p, uint32_t available) const noexcept;
+  static uint32_t bytes_needed(const FrameHeader& header) noexcept;
   bool check_frame(const FrameHeader& header);
   void dispatch(const FrameHeader& header, const uint8_t* payload);
   void begin_data(const FrameHeader& header, uint32_t padding);
@@ -136,6 +136,7 @@ class Connection {
   void give_connection_credit(uint32_t bytes);
   Stream* add_stream(uint32_t id);
   Event& add_event(EventKind kind, const Stream& stream);
+  Event& add_connection_event(EventKind kind);
 
   // Sending (connection.cc).
   uint8_t* reserve(uint32_t size) { return output_.reserve(memory_->blocks, size); }

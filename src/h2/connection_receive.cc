@@ -36,9 +36,18 @@ void Connection::refuse_stream_id(uint32_t stream_id, ErrorCode code) {
 }
 
 Event& Connection::add_event(EventKind kind, const Stream& stream) {
-  Event& event = memory_->events.emplace_back();
+  Event& event = memory_->events.add();
   event.kind = kind;
+  event.end_stream = false;
   event.stream = memory_->streams.handle(stream);
+  return event;
+}
+
+Event& Connection::add_connection_event(EventKind kind) {
+  Event& event = memory_->events.add();
+  event.kind = kind;
+  event.end_stream = false;
+  event.stream = {};
   return event;
 }
 
@@ -46,6 +55,68 @@ bool Connection::is_idle(uint32_t stream_id) const noexcept {
   const bool is_ours = (stream_id & 1) == (role_ == Role::kClient ? 1u : 0u);
   if (is_ours) return stream_id >= next_stream_id_;
   return stream_id > last_peer_stream_id_;
+}
+
+const uint8_t* Connection::receive_preface(const uint8_t* p, const uint8_t* end) {
+  const size_t done = kPreface.size() - preface_left_;
+  const size_t size = std::min<size_t>(preface_left_, static_cast<size_t>(end - p));
+  if (std::memcmp(p, kPreface.data() + done, size) != 0) {
+    fail(ErrorCode::kProtocolError, "no HTTP/2 preface");
+    return end;
+  }
+  preface_left_ = static_cast<uint8_t>(preface_left_ - size);
+  return p + size;
+}
+
+// How many octets the frame at `p` needs before it can be acted upon: all of it, but of a DATA frame only the header and
+// the pad length.
+inline uint32_t Connection::bytes_needed(const FrameHeader& header) noexcept {
+  if (header.type == FrameType::kData) [[likely]] {
+    return kFrameHeaderSize + (header.has(kFlagPadded) && header.length != 0 ? 1 : 0);
+  }
+  // A frame that is too long is refused by its header alone.
+  return header.length > kFrameSizeDefault ? kFrameHeaderSize : kFrameHeaderSize + header.length;
+}
+
+// The address behind what was taken; null when the frame is not complete.
+inline const uint8_t* Connection::receive_frame(const uint8_t* p, const uint8_t* end) {
+  const auto available = static_cast<uint32_t>(end - p);
+  if (available < kFrameHeaderSize) [[unlikely]] return nullptr;
+  const FrameHeader header = parse_frame_header(p);
+  const uint32_t needed = bytes_needed(header);
+  if (available < needed) [[unlikely]] return nullptr;
+  if (header.length > kFrameSizeDefault || block_stream_id_ != 0 || !has_received_settings_) [[unlikely]] {
+    if (!check_frame(header)) return end;
+  }
+  if (header.type == FrameType::kData) {
+    begin_data(header, needed == kFrameHeaderSize + 1 ? p[kFrameHeaderSize] : 0);
+  } else {
+    dispatch(header, p + kFrameHeaderSize);
+  }
+  return p + needed;
+}
+
+void Connection::stash(const uint8_t* p, const uint8_t* end) {
+  partial_.append(memory_->blocks, {p, static_cast<size_t>(end - p)});
+}
+
+// Completes the frame that an earlier call began. It is copied to the arena, since events point into it while the next
+// partial frame needs partial_.
+void Connection::receive_stashed(const uint8_t*& p, const uint8_t* end) {
+  for (;;) {
+    const bool has_header = partial_.size() >= kFrameHeaderSize;
+    const uint32_t needed = has_header ? bytes_needed(parse_frame_header(partial_.data())) : kFrameHeaderSize;
+    if (has_header && partial_.size() >= needed) break;
+    const uint32_t size = std::min(needed - partial_.size(), static_cast<uint32_t>(end - p));
+    if (size == 0) return;
+    partial_.append(memory_->blocks, {p, size});
+    p += size;
+  }
+  const uint32_t size = partial_.size();
+  auto* copy = reinterpret_cast<uint8_t*>(memory_->arena.allocate(size));
+  std::memcpy(copy, partial_.data(), size);
+  partial_.release(memory_->blocks);
+  receive_frame(copy, copy + size);
 }
 
 void Connection::receive(std::span<const uint8_t> bytes) {
@@ -70,68 +141,7 @@ void Connection::receive(std::span<const uint8_t> bytes) {
   if (output_.size() > kOutputMax && !has_failed_) fail(ErrorCode::kEnhanceYourCalm, "answers are not read");
 }
 
-const uint8_t* Connection::receive_preface(const uint8_t* p, const uint8_t* end) {
-  const size_t done = kPreface.size() - preface_left_;
-  const size_t size = std::min<size_t>(preface_left_, static_cast<size_t>(end - p));
-  if (std::memcmp(p, kPreface.data() + done, size) != 0) {
-    fail(ErrorCode::kProtocolError, "no HTTP/2 preface");
-    return end;
-  }
-  preface_left_ = static_cast<uint8_t>(preface_left_ - size);
-  return p + size;
-}
-
-// How many octets the frame at `p` needs before it can be acted upon: all of it, but of a DATA frame only the header and
-// the pad length.
-uint32_t Connection::bytes_needed(const uint8_t* p, uint32_t available) const noexcept {
-  if (available < kFrameHeaderSize) return kFrameHeaderSize;
-  const FrameHeader header = parse_frame_header(p);
-  // A frame that is too long is refused by its header alone.
-  if (header.length > kFrameSizeDefault) return kFrameHeaderSize;
-  if (header.type == FrameType::kData) {
-    return kFrameHeaderSize + (header.has(kFlagPadded) && header.length != 0 ? 1 : 0);
-  }
-  return kFrameHeaderSize + header.length;
-}
-
-// The address behind what was taken; null when the frame is not complete.
-const uint8_t* Connection::receive_frame(const uint8_t* p, const uint8_t* end) {
-  const auto available = static_cast<uint32_t>(end - p);
-  const uint32_t needed = bytes_needed(p, available);
-  if (available < needed) return nullptr;
-  const FrameHeader header = parse_frame_header(p);
-  if (!check_frame(header)) return end;
-  if (header.type == FrameType::kData) {
-    begin_data(header, needed == kFrameHeaderSize + 1 ? p[kFrameHeaderSize] : 0);
-  } else {
-    dispatch(header, p + kFrameHeaderSize);
-  }
-  return p + needed;
-}
-
-void Connection::stash(const uint8_t* p, const uint8_t* end) {
-  partial_.append(memory_->blocks, {p, static_cast<size_t>(end - p)});
-}
-
-// Completes the frame that an earlier call began. It is copied to the arena, since events point into it while the next
-// partial frame needs partial_.
-void Connection::receive_stashed(const uint8_t*& p, const uint8_t* end) {
-  for (;;) {
-    const uint32_t needed = bytes_needed(partial_.data(), partial_.size());
-    if (partial_.size() >= needed) break;
-    const uint32_t size = std::min(needed - partial_.size(), static_cast<uint32_t>(end - p));
-    if (size == 0) return;
-    partial_.append(memory_->blocks, {p, size});
-    p += size;
-  }
-  const uint32_t size = partial_.size();
-  auto* copy = reinterpret_cast<uint8_t*>(memory_->arena.allocate(size));
-  std::memcpy(copy, partial_.data(), size);
-  partial_.release(memory_->blocks);
-  receive_frame(copy, copy + size);
-}
-
-// What holds for every frame before its payload is looked at.
+// What holds for every frame before its payload is looked at, where its caller found that something may be wrong.
 bool Connection::check_frame(const FrameHeader& header) {
   if (header.length > kFrameSizeDefault) {
     fail(ErrorCode::kFrameSizeError, "frame larger than SETTINGS_MAX_FRAME_SIZE");
@@ -201,7 +211,10 @@ void Connection::begin_data(const FrameHeader& header, uint32_t padding) {
   data_stream_ = memory_->streams.handle(*stream);
   if (data_left_ == 0) {
     stream->has_received_end |= data_end_stream_;
-    add_event(EventKind::kData, *stream).end_stream = data_end_stream_;
+    Event& event = add_event(EventKind::kData, *stream);
+    event.data_size = 0;
+    event.data_octets = nullptr;
+    event.end_stream = data_end_stream_;
   }
   if (overhead != 0) return_credit(*stream, overhead);
 }
@@ -213,7 +226,8 @@ const uint8_t* Connection::receive_data_payload(const uint8_t* p, const uint8_t*
     Stream* stream = data_stream_ ? memory_->streams.find(data_stream_) : nullptr;
     if (stream != nullptr && !stream->is_reset) {
       Event& event = add_event(EventKind::kData, *stream);
-      event.data = {p, size};
+      event.data_octets = p;
+      event.data_size = size;
       event.end_stream = data_left_ == 0 && data_end_stream_;
       stream->has_received_end |= event.end_stream;
     }
@@ -265,13 +279,14 @@ void Connection::on_continuation(const FrameHeader& header, const uint8_t* paylo
 }
 
 void Connection::on_header_block(uint32_t stream_id, bool end_stream, std::span<const uint8_t> octets) {
-  Event event{};
+  [[gnu::uninitialized]] Event event;
   event.end_stream = end_stream;
-  event.fields_first = static_cast<uint32_t>(memory_->fields.size());
+  event.fields_first = memory_->fields.size();
   // The block is decoded whatever becomes of its stream: the tables of both ends must agree.
   const DecodedBlock block = decoder_.decode(octets, limits_.header_list, memory_->fields, memory_->arena);
   if (!block.is_valid) return fail(ErrorCode::kCompressionError, "header block cannot be decoded");
-  event.fields_count = static_cast<uint32_t>(memory_->fields.size()) - event.fields_first;
+  event.fields_count = memory_->fields.size() - event.fields_first;
+  event.literal_octets = block.literal_octets;
   if (Stream* stream = streams_.find(stream_id)) return on_later_headers(*stream, end_stream, block, event);
   if (role_ == Role::kServer && (stream_id & 1) == 1 && is_idle(stream_id)) {
     return on_new_request(stream_id, end_stream, block, event);
@@ -285,7 +300,8 @@ void Connection::on_new_request(uint32_t stream_id, bool end_stream, const Decod
   if (stream_id > goaway_last_id_) return;  // announced as not processed (section 6.8)
   if (streams_.count() >= limits_.streams) return refuse_stream_id(stream_id, ErrorCode::kRefusedStream);
   const std::span<const Field> fields(memory_->fields.data() + event.fields_first, event.fields_count);
-  MessageHead& head = memory_->heads.emplace_back();
+  MessageHead& head = memory_->heads.add();
+  head = {};
   if (!block.is_too_large && (block.is_malformed || !check_message(MessageKind::kRequest, fields, head))) {
     return refuse_stream_id(stream_id, ErrorCode::kProtocolError);
   }
@@ -298,7 +314,7 @@ void Connection::on_new_request(uint32_t stream_id, bool end_stream, const Decod
   stream->has_received_end = end_stream;
   if (head.has_content_length) stream->recv_length_left = head.content_length;
   event.kind = block.is_too_large ? EventKind::kListTooLarge : EventKind::kRequest;
-  event.head = static_cast<uint32_t>(memory_->heads.size() - 1);
+  event.head = memory_->heads.size() - 1;
   event.stream = memory_->streams.handle(*stream);
   memory_->events.push_back(event);
 }
@@ -309,7 +325,8 @@ void Connection::on_later_headers(Stream& stream, bool end_stream, const Decoded
   if (stream.has_received_end) return fail_stream(stream, ErrorCode::kStreamClosed);
   const std::span<const Field> fields(memory_->fields.data() + event.fields_first, event.fields_count);
   const bool are_trailers = stream.has_received_headers;
-  MessageHead& head = memory_->heads.emplace_back();
+  MessageHead& head = memory_->heads.add();
+  head = {};
   const MessageKind kind = are_trailers ? MessageKind::kTrailers : MessageKind::kResponse;
   if (block.is_too_large) return fail_stream(stream, ErrorCode::kEnhanceYourCalm);
   if (block.is_malformed || !check_message(kind, fields, head) || (are_trailers && !end_stream)) {
@@ -326,7 +343,7 @@ void Connection::on_later_headers(Stream& stream, bool end_stream, const Decoded
     if (head.has_content_length && !end_stream) stream.recv_length_left = head.content_length;
   }
   stream.has_received_end = end_stream;
-  event.head = static_cast<uint32_t>(memory_->heads.size() - 1);
+  event.head = memory_->heads.size() - 1;
   event.stream = memory_->streams.handle(stream);
   memory_->events.push_back(event);
 }
@@ -358,7 +375,7 @@ void Connection::on_settings(const FrameHeader& header, const uint8_t* payload) 
   has_received_settings_ = true;
   write_frame_header(reserve(kFrameHeaderSize), 0, FrameType::kSettings, kFlagAck, 0);
   output_.commit(kFrameHeaderSize);
-  memory_->events.emplace_back().kind = EventKind::kSettings;
+  add_connection_event(EventKind::kSettings);
 }
 
 bool Connection::apply_setting(uint16_t id, uint32_t value) {
@@ -412,7 +429,7 @@ void Connection::on_ping(const FrameHeader& header, const uint8_t* payload) {
   if (header.length != 8) return fail(ErrorCode::kFrameSizeError, "PING of wrong length");
   if (header.stream_id != 0) return fail(ErrorCode::kProtocolError, "PING on a stream");
   if (header.has(kFlagAck)) {
-    memory_->events.emplace_back().kind = EventKind::kPingAck;
+    add_connection_event(EventKind::kPingAck);
     return;
   }
   write_ping(reserve(kPingFrameSize), true, payload);
@@ -426,11 +443,11 @@ void Connection::on_goaway(const FrameHeader& header, const uint8_t* payload) {
   has_received_goaway_ = true;
   // The announced id may only fall (section 6.8); a larger one changes nothing.
   peer_goaway_last_id_ = std::min(peer_goaway_last_id_, last_id);
-  Event& event = memory_->events.emplace_back();
-  event.kind = EventKind::kGoaway;
+  Event& event = add_connection_event(EventKind::kGoaway);
   event.code = static_cast<ErrorCode>(load_32(payload + 4));
   event.last_stream_id = peer_goaway_last_id_;
-  event.data = {payload + 8, header.length - 8};
+  event.data_octets = payload + 8;
+  event.data_size = header.length - 8;
 }
 
 void Connection::on_window_update(const FrameHeader& header, const uint8_t* payload) {
@@ -442,7 +459,7 @@ void Connection::on_window_update(const FrameHeader& header, const uint8_t* payl
       return fail(ErrorCode::kFlowControlError, "connection window overflows");
     }
     send_window_ += increment;
-    memory_->events.emplace_back().kind = EventKind::kWindowOpened;
+    add_connection_event(EventKind::kWindowOpened);
     return;
   }
   Stream* stream = streams_.find(header.stream_id);

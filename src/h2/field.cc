@@ -75,13 +75,59 @@ bool is_valid_value(std::string_view value) noexcept {
   return true;
 }
 
+uint16_t parse_status(std::string_view value) noexcept {
+  if (value.size() != 3) return 0;
+  uint32_t number = 0;
+  for (const char c : value) {
+    if (c < '0' || c > '9') return 0;
+    number = number * 10 + static_cast<uint32_t>(c - '0');
+  }
+  return number >= 100 ? static_cast<uint16_t>(number) : 0;
+}
+
+namespace {
+
+bool is_valid_path(std::string_view path) noexcept {
+  // Asterisk form belongs to OPTIONS alone, but does no harm (section 8.3.1).
+  if (path.empty() || (path.front() != '/' && path != "*")) return false;
+  for (const char c : path) {
+    const auto octet = static_cast<unsigned char>(c);
+    if (octet <= 0x20 || octet == 0x7f || octet == '#') return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+bool is_grpc_content_type(std::string_view value) noexcept {
+  constexpr std::string_view kPrefix = "application/grpc";
+  if (!value.starts_with(kPrefix)) return false;
+  return value.size() == kPrefix.size() || value[kPrefix.size()] == '+' || value[kPrefix.size()] == ';';
+}
+
+bool is_valid_meaning(KnownName name, std::string_view value) noexcept {
+  switch (name) {
+    case KnownName::kMethod:
+    case KnownName::kScheme: return !value.empty();
+    case KnownName::kPath: return is_valid_path(value);
+    case KnownName::kStatus: return parse_status(value) != 0;
+    case KnownName::kTe: return value == "trailers";
+    case KnownName::kConnection:
+    case KnownName::kKeepAlive:
+    case KnownName::kProxyConnection:
+    case KnownName::kUpgrade:
+    case KnownName::kTransferEncoding: return false;  // section 8.2.2
+    default: return true;
+  }
+}
+
 FieldInterner::FieldInterner(uint64_t hash_key, uint32_t bytes_max)
     : hash_key_(hash_key | 1), bytes_max_(bytes_max), buckets_(256) {
   static_records_.push_back(nullptr);
   for (uint32_t index = 1; index <= kStaticTableSize; ++index) {
     const StaticField& field = static_field(index);
     FieldRecord* record = make(field.name, field.value);
-    record->known = field.known;
+    annotate(*record, field.known, 0);
     record->static_index = static_cast<uint8_t>(index);
     record->references = 1;
     static_records_.push_back(record);
@@ -137,10 +183,21 @@ FieldRecord* FieldInterner::make(std::string_view name, std::string_view value) 
   return record;
 }
 
+// What every use of the field would otherwise have to find out again.
+void FieldInterner::annotate(FieldRecord& record, KnownName known, uint8_t flags) noexcept {
+  record.known = known;
+  record.flags = flags;
+  if (is_valid_meaning(known, record.value())) record.flags |= kFieldIsValid;
+  if (known == KnownName::kStatus) record.status = parse_status(record.value());
+  if (known == KnownName::kContentType && is_grpc_content_type(record.value())) record.flags |= kFieldIsGrpc;
+}
+
 FieldRecord* FieldInterner::intern(std::string_view name, KnownName known, std::string_view value, uint8_t flags) {
   const uint32_t hash = hash_of(name, value);
   for (FieldRecord* record = buckets_[hash & (buckets_.size() - 1)]; record != nullptr; record = record->next_in_bucket) {
-    if (record->hash != hash || record->flags != flags || record->name() != name || record->value() != value) continue;
+    if (record->hash != hash || record->peer_flags() != flags || record->name() != name || record->value() != value) {
+      continue;
+    }
     if (record->is_idle) {
       record->unlink();
       record->is_idle = false;
@@ -154,8 +211,7 @@ FieldRecord* FieldInterner::intern(std::string_view name, KnownName known, std::
     evict(idle_.front());
   }
   FieldRecord* record = make(name, value);
-  record->known = known;
-  record->flags = flags;
+  annotate(*record, known, flags);
   record->hash = hash;
   record->references = 1;
   if (record_count_ >= buckets_.size()) grow_buckets();

@@ -18,6 +18,8 @@ inline constexpr uint32_t kFieldOverhead = 32;
 // What validation found, once, when the field was decoded or interned.
 inline constexpr uint8_t kFieldNeverIndex = 0x1;   // the peer said so, or the name is sensitive
 inline constexpr uint8_t kFieldMalformed = 0x2;    // octets that RFC 9113 section 8.2.1 forbids
+inline constexpr uint8_t kFieldIsValid = 0x4;      // interned: the value is what this name allows (see is_valid_meaning)
+inline constexpr uint8_t kFieldIsGrpc = 0x8;       // interned: a content-type of gRPC
 
 struct FieldRecord : base::ListLink {
   uint32_t index;        // dense, reused
@@ -31,24 +33,28 @@ struct FieldRecord : base::ListLink {
   KnownName known;
   uint8_t flags;
   uint8_t static_index;  // 1 to 61 for the records of the static table, else 0
+  uint16_t status;       // the number in a :status, else 0
   bool is_idle;          // in the list of records nobody refers to
   uint32_t idle_epoch;   // when it came there
 
   std::string_view name() const noexcept { return {octets, name_size}; }
   std::string_view value() const noexcept { return {octets + name_size, value_size}; }
+  // As the peer's block or our validation set them when the field was interned.
+  uint8_t peer_flags() const noexcept { return flags & (kFieldNeverIndex | kFieldMalformed); }
   uint32_t hpack_size() const noexcept { return name_size + value_size + kFieldOverhead; }
 };
 
+// Trivial: lists of fields are made and dropped for every message.
 struct Field {
-  FieldRecord* record = nullptr;       // interned; the members down to wire_value are then unset
-  const char* name_octets = nullptr;
-  const char* value_octets = nullptr;
-  const uint8_t* wire_value = nullptr;  // the string literal as it came (length and Huffman bit included), or null
-  uint32_t wire_size = 0;
-  uint32_t value_size = 0;
-  uint16_t name_size = 0;
-  KnownName known = KnownName::kNone;  // always set
-  uint8_t flags = 0;                   // always set
+  FieldRecord* record;          // interned, or null
+  KnownName known;
+  uint8_t flags;
+  uint16_t name_size;           // from here on: of a literal, and indeterminate for an interned field
+  uint32_t value_size;
+  const char* name_octets;
+  const char* value_octets;
+  const uint8_t* wire_value;    // the string literal as it came (length and Huffman bit included), or null
+  uint32_t wire_size;
 
   std::string_view name() const noexcept { return record ? record->name() : std::string_view(name_octets, name_size); }
   std::string_view value() const noexcept {
@@ -58,13 +64,15 @@ struct Field {
 
 // A literal field of ours; `name` and `value` must outlive its use.
 inline Field make_field(std::string_view name, KnownName known, std::string_view value) noexcept {
-  Field field;
-  field.name_octets = name.data();
-  field.name_size = static_cast<uint16_t>(name.size());
-  field.value_octets = value.data();
-  field.value_size = static_cast<uint32_t>(value.size());
-  field.known = known;
-  return field;
+  return {.record = nullptr,
+          .known = known,
+          .flags = 0,
+          .name_size = static_cast<uint16_t>(name.size()),
+          .value_size = static_cast<uint32_t>(value.size()),
+          .name_octets = name.data(),
+          .value_octets = value.data(),
+          .wire_value = nullptr,
+          .wire_size = 0};
 }
 inline Field make_field(KnownName known, std::string_view value) noexcept {
   return make_field(text_of(known), known, value);
@@ -101,6 +109,7 @@ class FieldInterner {
  private:
   uint32_t hash_of(std::string_view name, std::string_view value) const noexcept;
   FieldRecord* make(std::string_view name, std::string_view value);
+  static void annotate(FieldRecord& record, KnownName known, uint8_t flags) noexcept;
   void become_idle(FieldRecord& record) noexcept;
   void evict(FieldRecord& record) noexcept;
   void grow_buckets();
@@ -116,6 +125,16 @@ class FieldInterner {
   uint32_t next_index_ = 0;
   uint32_t epoch_ = 0;
 };
+
+// True when a value means something under its name: a path begins with '/', te is "trailers", :status has three digits …
+// (RFC 9113 sections 8.2.2 and 8.3). Always true for names without such a rule.
+bool is_valid_meaning(KnownName name, std::string_view value) noexcept;
+
+// Content-Type is application/grpc, alone or followed by '+' or ';' (PROTOCOL-HTTP2.md, Content-Type).
+bool is_grpc_content_type(std::string_view value) noexcept;
+
+// 100 to 999, or 0.
+uint16_t parse_status(std::string_view value) noexcept;
 
 // True when the octets are allowed: lower-case token characters, with a leading ':' for pseudo-fields (RFC 9113 8.2.1).
 bool is_valid_name(std::string_view name) noexcept;

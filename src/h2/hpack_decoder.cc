@@ -1,5 +1,6 @@
 #include "h2/hpack_decoder.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/assert.h"
@@ -61,76 +62,102 @@ HpackDecoder::~HpackDecoder() {
 }
 
 DecodedBlock HpackDecoder::decode(std::span<const uint8_t> block, const DecodeLimits& limits,
-                                  std::vector<Field>& fields, Arena& arena) {
+                                  base::PlainVector<Field>& fields, Arena& arena) {
   DecodedBlock result;
   Reader reader{block.data(), block.data() + block.size()};
-  uint32_t field_count = 0;
+  const uint32_t first_field = fields.size();
+  // Every field takes an octet at least; beyond the limit none is kept.
+  const uint32_t fields_max = std::min(limits.fields, static_cast<uint32_t>(block.size()));
+  fields.reserve_more(fields_max + 1);
+  uint8_t flags_seen = 0;
   bool may_resize = true;  // section 4.2: size updates only at the beginning of a block
   while (reader.p != reader.end) {
     const uint8_t first = *reader.p;
-    if ((first & 0xe0) == 0x20) {
+    Field& field = fields.add_reserved();
+    uint32_t field_bytes;
+    if (first & 0x80) [[likely]] {
+      uint32_t index = first & 0x7fu;
+      ++reader.p;
+      if (index == 0x7f) [[unlikely]] {
+        --reader.p;
+        if (!reader.read_integer(7, index)) return result;
+      }
+      may_resize = false;
+      if (FieldRecord* record = record_of(index)) [[likely]] {
+        field.record = record;
+        field.known = record->known;
+        field.flags = record->flags;
+        field_bytes = record->hpack_size();
+      } else {
+        if (!decode_first_reference(index, arena, field)) return result;
+        field_bytes = field.record != nullptr ? field.record->hpack_size() : charge_literal(field, result);
+      }
+    } else if ((first & 0xe0) == 0x20) {
+      fields.pop_back();
       if (!may_resize || !decode_size_update(reader)) return result;
       continue;
-    }
-    may_resize = false;
-    Field field;
-    if (first & 0x80) {
-      if (!decode_indexed(reader, arena, field)) return result;
-    } else if (first & 0x40) {
-      if (!decode_literal(reader, 6, arena, field)) return result;
-      insert(field);
     } else {
-      if (!decode_literal(reader, 4, arena, field)) return result;
-      if (first & 0x10) field.flags |= kFieldNeverIndex;
+      may_resize = false;
+      if (!decode_literal(reader, (first & 0x40) != 0 ? 6 : 4, arena, field)) return result;
+      if ((first & 0x40) != 0) {
+        insert(field);
+      } else if ((first & 0x10) != 0) {
+        field.flags |= kFieldNeverIndex;
+      }
+      field_bytes = charge_literal(field, result);
     }
-    const uint32_t field_bytes =
-        field.record != nullptr ? field.record->hpack_size() : field.name_size + field.value_size + kFieldOverhead;
     result.list_bytes += field_bytes;
-    ++field_count;
-    result.is_malformed |= (field.flags & kFieldMalformed) != 0;
-    if (result.list_bytes > limits.list_bytes || field_count > limits.fields) [[unlikely]] {
+    flags_seen |= field.flags;
+    if (result.list_bytes > limits.list_bytes || fields.size() - first_field > fields_max) [[unlikely]] {
+      // The rest is decoded for the table's sake. The sum cannot wrap: it stops growing here.
       result.is_too_large = true;
-      // The sum cannot wrap: it stops growing here.
       result.list_bytes = limits.list_bytes + 1;
-      continue;
+      fields.pop_back();
     }
-    fields.push_back(field);
   }
+  result.is_malformed = (flags_seen & kFieldMalformed) != 0;
   result.is_valid = true;
   return result;
 }
 
-bool HpackDecoder::decode_indexed(Reader& reader, Arena& arena, Field& field) {
-  uint32_t index = 0;
-  if (!reader.read_integer(7, index) || index == 0) return false;
-  if (index <= kStaticTableSize) {
-    field.record = interner_->static_record(index);
-    field.known = field.record->known;
-    return true;
-  }
+// What a field that is not interned adds to the list, in the measure of RFC 9113 section 6.5.2.
+uint32_t HpackDecoder::charge_literal(const Field& field, DecodedBlock& block) noexcept {
+  block.literal_octets += field.name_size + field.value_size + field.wire_size;
+  return field.name_size + field.value_size + kFieldOverhead;
+}
+
+// The record behind an index; null when there is none yet, or no such entry.
+inline FieldRecord* HpackDecoder::record_of(uint32_t index) noexcept {
+  if (index <= kStaticTableSize) return interner_->static_record(index);
   const uint32_t age = index - kStaticTableSize - 1;
-  if (age >= entry_count_) return false;
-  Entry& referred = entry(age);
-  field.known = referred.known;
-  field.flags = referred.flags;
-  if (referred.record == nullptr) [[unlikely]] {
-    const char* name = octets_.get() + referred.offset;
-    const std::string_view value(name + referred.name_size, referred.value_size);
-    // A credential never enters what connections share.
-    if ((referred.flags & kFieldNeverIndex) == 0) {
-      referred.record = interner_->intern({name, referred.name_size}, referred.known, value, referred.flags);
-    }
-    if (referred.record == nullptr) {
-      char* copy = arena.allocate(size_t{referred.name_size} + referred.value_size);
-      std::memcpy(copy, name, size_t{referred.name_size} + referred.value_size);
-      field.name_octets = copy;
-      field.name_size = referred.name_size;
-      field.value_octets = copy + referred.name_size;
-      field.value_size = referred.value_size;
-      return true;
-    }
+  return age < entry_count_ ? entry(age).record : nullptr;
+}
+
+// An index without a record: the entry's first use, or nothing that exists.
+bool HpackDecoder::decode_first_reference(uint32_t index, Arena& arena, Field& field) {
+  if (index == 0 || index - kStaticTableSize - 1 >= entry_count_) return false;
+  Entry& referred = entry(index - kStaticTableSize - 1);
+  const char* name = octets_.get() + referred.offset;
+  const std::string_view value(name + referred.name_size, referred.value_size);
+  // A credential never enters what connections share.
+  if ((referred.flags & kFieldNeverIndex) == 0) {
+    referred.record = interner_->intern({name, referred.name_size}, referred.known, value, referred.flags);
   }
   field.record = referred.record;
+  field.known = referred.known;
+  if (referred.record != nullptr) {
+    field.flags = referred.record->flags;
+    return true;
+  }
+  char* copy = arena.allocate(size_t{referred.name_size} + referred.value_size);
+  std::memcpy(copy, name, size_t{referred.name_size} + referred.value_size);
+  field.flags = referred.flags;
+  field.name_octets = copy;
+  field.name_size = referred.name_size;
+  field.value_octets = copy + referred.name_size;
+  field.value_size = referred.value_size;
+  field.wire_value = nullptr;
+  field.wire_size = 0;
   return true;
 }
 
@@ -170,6 +197,8 @@ bool HpackDecoder::decode_name(Reader& reader, uint32_t index, Arena& arena, Fie
 
 bool HpackDecoder::decode_literal(Reader& reader, uint8_t prefix_bits, Arena& arena, Field& field) {
   uint32_t index = 0;
+  field.record = nullptr;
+  field.flags = 0;
   if (!reader.read_integer(prefix_bits, index)) return false;
   if (!decode_name(reader, index, arena, field)) return false;
   Reader::String value;

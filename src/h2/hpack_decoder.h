@@ -7,8 +7,8 @@
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <vector>
 
+#include "base/plain_vector.h"
 #include "h2/arena.h"
 #include "h2/field.h"
 #include "h2/frame.h"
@@ -25,6 +25,7 @@ struct DecodedBlock {
   bool is_malformed = false;  // a field with forbidden octets
   bool is_too_large = false;  // beyond a limit: fields were decoded for the table's sake and dropped
   uint32_t list_bytes = 0;
+  uint32_t literal_octets = 0;  // names, values and wire forms of the fields that are not interned
 };
 
 class HpackDecoder {
@@ -35,7 +36,7 @@ class HpackDecoder {
   ~HpackDecoder();
 
   // Decodes a complete header block and appends its fields to `fields`. Literal fields point into `block` and `arena`.
-  DecodedBlock decode(std::span<const uint8_t> block, const DecodeLimits& limits, std::vector<Field>& fields,
+  DecodedBlock decode(std::span<const uint8_t> block, const DecodeLimits& limits, base::PlainVector<Field>& fields,
                       Arena& arena);
 
   uint32_t table_bytes() const noexcept { return table_bytes_; }
@@ -53,7 +54,9 @@ class HpackDecoder {
 
   struct Reader;  // a cursor over the block
 
-  bool decode_indexed(Reader& reader, Arena& arena, Field& field);
+  FieldRecord* record_of(uint32_t index) noexcept;
+  bool decode_first_reference(uint32_t index, Arena& arena, Field& field);
+  static uint32_t charge_literal(const Field& field, DecodedBlock& block) noexcept;
   bool decode_literal(Reader& reader, uint8_t prefix_bits, Arena& arena, Field& field);
   bool decode_size_update(Reader& reader);
   bool decode_name(Reader& reader, uint32_t index, Arena& arena, Field& field);

@@ -83,9 +83,7 @@ void HpackEncoder::set_peer_table_size(uint32_t bytes) noexcept {
   table_bytes_max_ = size;
 }
 
-void HpackEncoder::begin_block(base::ByteQueue& out, base::BlockPool& pool) {
-  ++block_number_;
-  if (announce_lowest_ == UINT32_MAX) [[likely]] return;
+void HpackEncoder::announce_size(base::ByteQueue& out, base::BlockPool& pool) {
   // The peer evicts down to the lowest size that it announced in between, so the same is done here.
   const uint32_t final_size = table_bytes_max_;
   uint8_t* const begin = out.reserve(pool, 2 * kIntegerSizeMax);
@@ -97,27 +95,13 @@ void HpackEncoder::begin_block(base::ByteQueue& out, base::BlockPool& pool) {
   announce_lowest_ = UINT32_MAX;
 }
 
-void HpackEncoder::encode(const Field& field, base::ByteQueue& out, base::BlockPool& pool) {
-  if (field.record == nullptr) {
-    append_literal(field, out, pool);
-    return;
-  }
-  write_record(*field.record, out, pool);
+void HpackEncoder::encode_slowly(const Field& field, base::ByteQueue& out, base::BlockPool& pool) {
+  if (field.record == nullptr) return append_literal(field, out, pool);
+  if (const uint32_t index = index_of(*field.record)) return append_indexed(index, out, pool);
+  insert_record(*field.record, out, pool);
 }
 
-void HpackEncoder::write_record(const FieldRecord& record, base::ByteQueue& out, base::BlockPool& pool) {
-  if (record.static_index != 0) {
-    append_indexed(record.static_index, out, pool);
-    return;
-  }
-  if (slot_count_ != 0) {
-    const Slot& slot = slots_[record.index & (slot_count_ - 1)];
-    if (slot.record_index == record.index && slot.generation == record.generation && is_live(slot)) [[likely]] {
-      entry(slot.number).used_in_block = block_number_;
-      append_indexed(kStaticTableSize + (inserted_ - slot.number), out, pool);
-      return;
-    }
-  }
+void HpackEncoder::insert_record(const FieldRecord& record, base::ByteQueue& out, base::BlockPool& pool) {
   Field literal = make_field(record.name(), record.known, record.value());
   literal.flags = record.flags;
   Slot* slot = nullptr;
@@ -125,10 +109,7 @@ void HpackEncoder::write_record(const FieldRecord& record, base::ByteQueue& out,
       make_room(record.hpack_size())) {
     slot = slot_for(record);
   }
-  if (slot == nullptr) {
-    append_literal(literal, out, pool);
-    return;
-  }
+  if (slot == nullptr) return append_literal(literal, out, pool);
   reserve_entry();
   entry(inserted_) = {record.index, record.hpack_size(), block_number_};
   *slot = {record.index, record.generation, inserted_};

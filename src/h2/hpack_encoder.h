@@ -23,10 +23,24 @@ class HpackEncoder {
   void set_peer_table_size(uint32_t bytes) noexcept;
 
   // Call before the first field of each block.
-  void begin_block(base::ByteQueue& out, base::BlockPool& pool);
+  void begin_block(base::ByteQueue& out, base::BlockPool& pool) {
+    ++block_number_;
+    if (announce_lowest_ != UINT32_MAX) [[unlikely]] announce_size(out, pool);
+  }
 
   // Appends one field.
-  void encode(const Field& field, base::ByteQueue& out, base::BlockPool& pool);
+  void encode(const Field& field, base::ByteQueue& out, base::BlockPool& pool) {
+    if (field.record != nullptr) [[likely]] {
+      const uint32_t index = field.record->static_index != 0 ? field.record->static_index : index_of(*field.record);
+      // One octet holds an index below 127.
+      if (index - 1 < 126) [[likely]] {
+        *out.reserve(pool, 1) = static_cast<uint8_t>(0x80 | index);
+        out.commit(1);
+        return;
+      }
+    }
+    encode_slowly(field, out, pool);
+  }
 
   uint32_t table_bytes() const noexcept { return table_bytes_; }
   uint32_t entry_count() const noexcept { return inserted_ - oldest_; }
@@ -53,11 +67,21 @@ class HpackEncoder {
     return slot.record_index != UINT32_MAX && slot.number - oldest_ < inserted_ - oldest_;
   }
   Entry& entry(uint32_t number) noexcept { return entries_[number & (entry_capacity_ - 1)]; }
+  // The record's index in the table as the peer counts it; 0 when it is not there.
+  uint32_t index_of(const FieldRecord& record) noexcept {
+    if (slot_count_ == 0) return 0;
+    const Slot& slot = slots_[record.index & (slot_count_ - 1)];
+    if (slot.record_index != record.index || slot.generation != record.generation || !is_live(slot)) return 0;
+    entry(slot.number).used_in_block = block_number_;
+    return kStaticTableSize + (inserted_ - slot.number);
+  }
+  void announce_size(base::ByteQueue& out, base::BlockPool& pool);
+  void encode_slowly(const Field& field, base::ByteQueue& out, base::BlockPool& pool);
+  void insert_record(const FieldRecord& record, base::ByteQueue& out, base::BlockPool& pool);
   Slot* slot_for(const FieldRecord& record);
   bool make_room(uint32_t bytes);
   void evict_oldest() noexcept;
   void reserve_entry();
-  void write_record(const FieldRecord& record, base::ByteQueue& out, base::BlockPool& pool);
 
   std::unique_ptr<Entry[]> entries_;
   std::unique_ptr<Slot[]> slots_;

@@ -4,9 +4,9 @@
 
 #include <cstdint>
 #include <span>
-#include <vector>
 
 #include "base/block_pool.h"
+#include "base/plain_vector.h"
 #include "base/slot_pool.h"
 #include "h2/arena.h"
 #include "h2/field.h"
@@ -31,16 +31,21 @@ enum class EventKind : uint8_t {
   kGoaway,          // from the peer: streams above last_stream_id were not processed
 };
 
+// Only the members that a kind has are set.
 struct Event {
   EventKind kind;
-  bool end_stream = false;
-  ErrorCode code = ErrorCode::kNoError;
-  base::Handle<Stream> stream;
-  uint32_t fields_first = 0;     // in Memory::fields
-  uint32_t fields_count = 0;
-  uint32_t head = 0;             // in Memory::heads
-  uint32_t last_stream_id = 0;
-  std::span<const uint8_t> data;  // valid until the next receive call of any connection
+  bool end_stream;
+  ErrorCode code;                 // kReset, kStreamFailed, kGoaway
+  base::Handle<Stream> stream;    // none: about the connection
+  uint32_t fields_first;          // messages: in Memory::fields
+  uint32_t fields_count;
+  uint32_t literal_octets;        // messages: of the fields that are not interned
+  uint32_t head;                  // messages: in Memory::heads
+  uint32_t last_stream_id;        // kGoaway
+  uint32_t data_size;             // kData, kGoaway: valid until the next receive call of any connection
+  const uint8_t* data_octets;
+
+  std::span<const uint8_t> data() const noexcept { return {data_octets, data_size}; }
 };
 
 struct Memory {
@@ -52,9 +57,9 @@ struct Memory {
   base::BlockPool blocks;
 
   // Filled by Connection::receive(), read by its caller.
-  std::vector<Event> events;
-  std::vector<Field> fields;
-  std::vector<MessageHead> heads;
+  base::PlainVector<Event> events;
+  base::PlainVector<Field> fields;
+  base::PlainVector<MessageHead> heads;
   Arena arena;
 
   void begin_receive() noexcept {

@@ -3,17 +3,6 @@
 namespace ringway::h2 {
 namespace {
 
-bool parse_status(std::string_view value, uint16_t& status) noexcept {
-  if (value.size() != 3) return false;
-  uint32_t number = 0;
-  for (const char c : value) {
-    if (c < '0' || c > '9') return false;
-    number = number * 10 + static_cast<uint32_t>(c - '0');
-  }
-  status = static_cast<uint16_t>(number);
-  return number >= 100;
-}
-
 // Several equal values, or one list of equal values, are one value (RFC 9110 section 8.6 allows rejecting them; we do).
 bool parse_content_length(std::string_view value, MessageHead& head) noexcept {
   if (value.empty() || value.size() > 18 || head.has_content_length) return false;
@@ -27,33 +16,31 @@ bool parse_content_length(std::string_view value, MessageHead& head) noexcept {
   return true;
 }
 
-bool is_valid_path(std::string_view path) noexcept {
-  // Asterisk form belongs to OPTIONS alone; gRPC and our routes know only paths (section 8.3.1).
-  if (path.empty() || (path.front() != '/' && path != "*")) return false;
-  for (const char c : path) {
-    const auto octet = static_cast<unsigned char>(c);
-    if (octet <= 0x20 || octet == 0x7f || octet == '#') return false;
-  }
-  return true;
+// A record was looked at when it was interned.
+bool has_valid_meaning(const Field& field) noexcept {
+  if (field.record != nullptr) [[likely]] return (field.flags & kFieldIsValid) != 0;
+  return is_valid_meaning(field.known, field.value());
 }
 
 // A pseudo-field of a request or response; false when it may not be there or is there twice.
 bool take_pseudo(MessageKind kind, const Field& field, uint16_t position, MessageHead& head) noexcept {
-  const auto set_once = [position](uint16_t& member) {
-    if (member != 0) return false;
-    member = position;
-    return true;
-  };
+  if (!has_valid_meaning(field)) return false;
   if (kind == MessageKind::kResponse) {
-    return field.known == KnownName::kStatus && head.status == 0 && parse_status(field.value(), head.status);
+    if (field.known != KnownName::kStatus || head.status != 0) return false;
+    head.status = field.record != nullptr ? field.record->status : parse_status(field.value());
+    return true;
   }
+  uint16_t* member = nullptr;
   switch (field.known) {
-    case KnownName::kMethod: return !field.value().empty() && set_once(head.method);
-    case KnownName::kPath: return is_valid_path(field.value()) && set_once(head.path);
-    case KnownName::kScheme: return !field.value().empty() && set_once(head.scheme);
-    case KnownName::kAuthority: return set_once(head.authority);
+    case KnownName::kMethod: member = &head.method; break;
+    case KnownName::kPath: member = &head.path; break;
+    case KnownName::kScheme: member = &head.scheme; break;
+    case KnownName::kAuthority: member = &head.authority; break;
     default: return false;
   }
+  if (*member != 0) return false;
+  *member = position;
+  return true;
 }
 
 bool take_regular(MessageKind kind, const Field& field, uint16_t position, MessageHead& head) noexcept {
@@ -72,7 +59,7 @@ bool take_regular(MessageKind kind, const Field& field, uint16_t position, Messa
     case KnownName::kContentLength: return kind == MessageKind::kTrailers || parse_content_length(field.value(), head);
     case KnownName::kTe:
       head.te = position;
-      return field.value() == "trailers";
+      return has_valid_meaning(field);
     case KnownName::kConnection:
     case KnownName::kKeepAlive:
     case KnownName::kProxyConnection:

@@ -46,10 +46,13 @@ struct Exchange : WaitLink, OwnedTimer {
   Exchange() noexcept : OwnedTimer(TimerOwner::kExchange) {}
 
   uint32_t index = 0;  // of its own slot; the owner number in both streams
-  base::Handle<Connection> downstream;
-  base::Handle<Connection> upstream;
-  base::Handle<h2::Stream> downstream_stream;
-  base::Handle<h2::Stream> upstream_stream;
+  // Both streams are closed by this exchange alone, which then forgets them; a connection outlives its streams. So a
+  // connection is valid exactly as long as the stream beside it is not null.
+  Connection* downstream = nullptr;
+  Connection* upstream = nullptr;
+  h2::Stream* downstream_stream = nullptr;
+  h2::Stream* upstream_stream = nullptr;
+  base::Handle<Connection> client;  // the downstream connection, for the access log's last look
   Cluster* cluster = nullptr;
   Endpoint* endpoint = nullptr;   // of the current or last attempt
   uint32_t listener = 0;

@@ -18,12 +18,6 @@ bool is_value_inside_wire(const h2::Field& field) noexcept {
          reinterpret_cast<const uint8_t*>(field.value_octets) <= field.wire_value + field.wire_size;
 }
 
-size_t octets_of(const h2::Field& field) noexcept {
-  if (field.record != nullptr) return 0;
-  return (has_known_static_name(field) ? 0u : field.name_size) + field.wire_size +
-         (is_value_inside_wire(field) ? 0u : field.value_size);
-}
-
 // Copies the octets of a literal to `p` and points the field there; returns the address behind.
 uint8_t* adopt(h2::Field& field, uint8_t* p) noexcept {
   const auto copy = [&p](const void* octets, size_t size) {
@@ -51,32 +45,31 @@ uint8_t* adopt(h2::Field& field, uint8_t* p) noexcept {
 
 HeaderList::~HeaderList() { ASSERT(block_ == nullptr); }
 
-void HeaderList::assign(std::span<const h2::Field> fields, h2::Memory& memory) {
+void HeaderList::assign(std::span<const h2::Field> fields, uint32_t literal_octets, h2::Memory& memory) {
   ASSERT(block_ == nullptr);
-  size_t octets = 0;
-  for (const h2::Field& field : fields) octets += octets_of(field);
-  block_ = memory.blocks.take(fields.size() * sizeof(h2::Field) + octets, capacity_);
-  auto* kept = reinterpret_cast<h2::Field*>(block_);
-  uint8_t* p = block_ + fields.size() * sizeof(h2::Field);
+  block_ = memory.blocks.take(fields.size() * sizeof(h2::Field) + literal_octets, capacity_);
+  auto* copy = reinterpret_cast<h2::Field*>(block_);
+  uint8_t* octets = block_ + fields.size() * sizeof(h2::Field);
   for (const h2::Field& field : fields) {
-    if (h2::is_hop_by_hop(field.known)) continue;
-    h2::Field& copy = kept[count_++];
-    if (field.record != nullptr) {
-      copy.record = field.record;
-      copy.known = field.known;
-      copy.flags = field.flags;
-      if (field.record->static_index == 0) h2::FieldInterner::retain(*field.record);
-      continue;
+    if (h2::is_hop_by_hop(field.known)) [[unlikely]] continue;
+    if (field.record != nullptr) [[likely]] {
+      copy->record = field.record;
+      copy->known = field.known;
+      copy->flags = field.flags;
+      h2::FieldInterner::retain(*field.record);
+    } else {
+      *copy = field;
+      octets = adopt(*copy, octets);
     }
-    copy = field;
-    p = adopt(copy, p);
+    ++copy;
   }
+  count_ = static_cast<uint32_t>(copy - reinterpret_cast<h2::Field*>(block_));
 }
 
 void HeaderList::release(h2::Memory& memory) noexcept {
   if (block_ == nullptr) return;
   for (const h2::Field& field : fields()) {
-    if (field.record != nullptr && field.record->static_index == 0) memory.interner.release(*field.record);
+    if (field.record != nullptr) memory.interner.release(*field.record);
   }
   memory.blocks.give(block_, capacity_);
   block_ = nullptr;

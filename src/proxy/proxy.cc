@@ -201,7 +201,7 @@ void Proxy::on_connection_event(Connection& connection, const h2::Event& event, 
 // A client that says GOAWAY only goes on answering nothing of ours; an endpoint that says it takes no new calls.
 void Proxy::on_goaway(Connection& connection, const h2::Event& event, uint64_t now_ns) {
   if (connection.is_upstream()) {
-    const std::string_view debug(reinterpret_cast<const char*>(event.data.data()), std::min<size_t>(event.data.size(), 100));
+    const std::string_view debug(reinterpret_cast<const char*>(event.data_octets), std::min<size_t>(event.data_size, 100));
     log(event.code == h2::ErrorCode::kNoError ? config::LogLevel::kInfo : config::LogLevel::kWarn, LogKind::kEndpoint,
         now_ns, "endpoint {}: GOAWAY {} (last stream {}) {}",
         connection.endpoint->name, h2::name_of(event.code), event.last_stream_id, debug);
@@ -394,8 +394,8 @@ void Proxy::end_drain(uint64_t now_ns) {
 void Proxy::validate() {
   exchanges_.for_each([this](Exchange& exchange) {
     if (exchange.is_finished) return;
-    const h2::Stream* down = downstream_stream_of(exchange);
-    const h2::Stream* up = upstream_stream_of(exchange);
+    const h2::Stream* down = exchange.downstream_stream;
+    const h2::Stream* up = exchange.upstream_stream;
     ASSERT(down != nullptr && down->owner == exchange.index);
     ASSERT(up == nullptr || up->owner == exchange.index);
     const bool is_waiting = static_cast<WaitLink&>(exchange).is_linked();

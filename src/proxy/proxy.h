@@ -162,15 +162,6 @@ class Proxy {
   void finish(Exchange& exchange) noexcept;
   void write_access_log(const Exchange& exchange, uint64_t now_ns);
 
-  Connection* downstream_of(const Exchange& exchange) noexcept { return connections_.find(exchange.downstream); }
-  Connection* upstream_of(const Exchange& exchange) noexcept { return connections_.find(exchange.upstream); }
-  h2::Stream* downstream_stream_of(const Exchange& exchange) noexcept {
-    return memory_.streams.find(exchange.downstream_stream);
-  }
-  h2::Stream* upstream_stream_of(const Exchange& exchange) noexcept {
-    return memory_.streams.find(exchange.upstream_stream);
-  }
-
   const config::Snapshot& snapshot_;
   ProxyOptions options_;
   h2::Limits downstream_limits_;

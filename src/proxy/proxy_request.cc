@@ -8,6 +8,15 @@
 
 namespace ringway::proxy {
 
+namespace {
+
+bool is_grpc(const h2::Field& content_type) noexcept {
+  if (content_type.record != nullptr) [[likely]] return (content_type.flags & h2::kFieldIsGrpc) != 0;
+  return h2::is_grpc_content_type(content_type.value());
+}
+
+}  // namespace
+
 void Proxy::on_request(Connection& downstream, h2::Stream& stream, const h2::Event& event, uint64_t now_ns) {
   Exchange* exchange = exchanges_.create();
   if (exchange == nullptr) {
@@ -20,8 +29,9 @@ void Proxy::on_request(Connection& downstream, h2::Stream& stream, const h2::Eve
   ++counters_.requests;
   const base::Handle<Exchange> handle = exchanges_.handle(*exchange);
   exchange->index = handle.index;
-  exchange->downstream = downstream.handle;
-  exchange->downstream_stream = event.stream;
+  exchange->downstream = &downstream;
+  exchange->client = downstream.handle;
+  exchange->downstream_stream = &stream;
   exchange->listener = downstream.listener;
   exchange->started_ns = exchange->arrived_ns = now_ns;
   exchange->is_body_complete = event.end_stream;
@@ -42,8 +52,8 @@ void Proxy::on_request(Connection& downstream, h2::Stream& stream, const h2::Eve
 bool Proxy::read_request(Exchange& exchange, const h2::Event& event, uint64_t now_ns) {
   const std::span<const h2::Field> fields = memory_.fields_of(event);
   const h2::MessageHead& head = memory_.heads[event.head];
-  exchange.headers.assign(fields, memory_);
-  if (head.content_type != 0) exchange.is_grpc = grpc::is_grpc_content_type(fields[head.content_type - 1u].value());
+  exchange.headers.assign(fields, event.literal_octets, memory_);
+  if (head.content_type != 0) exchange.is_grpc = is_grpc(fields[head.content_type - 1u]);
   if (head.grpc_timeout != 0) {
     const std::string_view value = fields[head.grpc_timeout - 1u].value();
     const auto timeout_ns = grpc::parse_timeout(value);
@@ -121,8 +131,8 @@ void Proxy::attempt(Exchange& exchange, Connection& upstream, uint64_t now_ns) {
   }
   ++exchange.attempts;
   exchange.attempt_bytes = 0;
-  exchange.upstream = upstream.handle;
-  exchange.upstream_stream = memory_.streams.handle(*stream);
+  exchange.upstream = &upstream;
+  exchange.upstream_stream = stream;
   const bool has_body = !exchange.body.is_empty();
   const bool ends_with_headers = exchange.is_body_complete && !has_body && exchange.trailers.is_empty();
   write_request_headers(exchange, upstream, *stream, ends_with_headers, now_ns);
@@ -157,7 +167,7 @@ void Proxy::write_request_headers(Exchange& exchange, Connection& upstream, h2::
 
 // One field: what came in, and the address it came from.
 void Proxy::write_forwarded_for(Exchange& exchange, Connection& upstream) {
-  const Connection* downstream = downstream_of(exchange);
+  const Connection* downstream = exchange.downstream;
   char value[1024];
   size_t size = 0;
   const auto append = [&](std::string_view text) {
@@ -180,9 +190,9 @@ void Proxy::note_request_sent(Exchange& exchange, uint32_t bytes) {
   if (exchange.attempt_bytes <= exchange.credited_bytes) return;
   const auto credit = static_cast<uint32_t>(exchange.attempt_bytes - exchange.credited_bytes);
   exchange.credited_bytes = exchange.attempt_bytes;
-  h2::Stream* stream = downstream_stream_of(exchange);
+  h2::Stream* stream = exchange.downstream_stream;
   if (stream == nullptr) return;
-  Connection& downstream = *downstream_of(exchange);
+  Connection& downstream = *exchange.downstream;
   downstream.h2.return_credit(*stream, credit);
   if (!downstream.h2.output().is_empty()) mark(downstream);
 }
@@ -206,16 +216,16 @@ void Proxy::write_request_body(Exchange& exchange, Connection& upstream, h2::Str
 }
 
 void Proxy::on_request_data(Connection& downstream, h2::Stream& stream, Exchange& exchange, const h2::Event& event) {
-  const auto size = static_cast<uint32_t>(event.data.size());
+  const auto size = static_cast<uint32_t>(event.data_size);
   exchange.bytes_received += size;
   counters_.request_bytes += size;
   exchange.is_body_complete |= event.end_stream;
   const bool is_waiting = static_cast<WaitLink&>(exchange).is_linked();
   if (is_waiting) {
-    exchange.body.append(memory_.blocks, event.data);
+    exchange.body.append(memory_.blocks, event.data());
     return;
   }
-  h2::Stream* upstream_stream = upstream_stream_of(exchange);
+  h2::Stream* upstream_stream = exchange.upstream_stream;
   if (upstream_stream == nullptr || upstream_stream->is_reset) {
     // The response is complete and the endpoint gone: the rest of the upload has nowhere to go.
     downstream.h2.return_credit(stream, size);
@@ -223,24 +233,24 @@ void Proxy::on_request_data(Connection& downstream, h2::Stream& stream, Exchange
   }
   if (!exchange.is_committed && !exchange.is_body_dropped) {
     if (exchange.body.size() + size <= snapshot_.limits.replay_bytes) {
-      exchange.body.append(memory_.blocks, event.data);
+      exchange.body.append(memory_.blocks, event.data());
     } else {
       exchange.is_body_dropped = true;
       exchange.body.release(memory_.blocks);
     }
   }
-  Connection& upstream = *upstream_of(exchange);
-  const uint32_t sent = upstream.h2.send_data(*upstream_stream, event.data, event.end_stream);
+  Connection& upstream = *exchange.upstream;
+  const uint32_t sent = upstream.h2.send_data(*upstream_stream, event.data(), event.end_stream);
   mark(upstream);
   note_request_sent(exchange, sent);
 }
 
 void Proxy::on_request_trailers(Exchange& exchange, const h2::Event& event) {
   exchange.is_body_complete = true;
-  exchange.trailers.assign(memory_.fields_of(event), memory_);
-  h2::Stream* stream = upstream_stream_of(exchange);
+  exchange.trailers.assign(memory_.fields_of(event), event.literal_octets, memory_);
+  h2::Stream* stream = exchange.upstream_stream;
   if (stream == nullptr || stream->is_reset) return;  // waiting: the attempt will send them
-  Connection& upstream = *upstream_of(exchange);
+  Connection& upstream = *exchange.upstream;
   upstream.h2.begin_trailers(*stream);
   for (const h2::Field& field : exchange.trailers.fields()) upstream.h2.add_trailer(*stream, field);
   upstream.h2.end_trailers(*stream);
@@ -253,11 +263,12 @@ void Proxy::on_client_gone(Exchange& exchange, h2::ErrorCode code, uint64_t now_
   if (exchange.grpc_status < 0) exchange.grpc_status = static_cast<int16_t>(grpc::Status::kCancelled);
   stop_waiting(exchange);
   cancel_upstream(exchange, code == h2::ErrorCode::kNoError ? h2::ErrorCode::kCancel : code, now_ns);
-  h2::Stream* stream = downstream_stream_of(exchange);
+  h2::Stream* stream = exchange.downstream_stream;
   if (stream != nullptr) {
-    Connection& downstream = *downstream_of(exchange);
+    Connection& downstream = *exchange.downstream;
     stream->is_reset = true;
     downstream.h2.close_stream(*stream);
+    exchange.downstream_stream = nullptr;
   }
   finish(exchange);
 }

@@ -7,9 +7,9 @@
 namespace ringway::proxy {
 
 void Proxy::on_informational(Exchange& exchange, const h2::Event& event) {
-  h2::Stream* stream = downstream_stream_of(exchange);
+  h2::Stream* stream = exchange.downstream_stream;
   if (stream == nullptr || exchange.is_committed) return;
-  Connection& downstream = *downstream_of(exchange);
+  Connection& downstream = *exchange.downstream;
   downstream.h2.begin_headers(*stream);
   for (const h2::Field& field : memory_.fields_of(event)) {
     if (!h2::is_hop_by_hop(field.known)) downstream.h2.add_field(field);
@@ -19,9 +19,9 @@ void Proxy::on_informational(Exchange& exchange, const h2::Event& event) {
 }
 
 void Proxy::on_response(Exchange& exchange, const h2::Event& event, uint64_t now_ns) {
-  h2::Stream* stream = downstream_stream_of(exchange);
+  h2::Stream* stream = exchange.downstream_stream;
   if (stream == nullptr) return;
-  Connection& downstream = *downstream_of(exchange);
+  Connection& downstream = *exchange.downstream;
   const h2::MessageHead& head = memory_.heads[event.head];
   const std::span<const h2::Field> fields = memory_.fields_of(event);
   exchange.is_committed = true;
@@ -42,23 +42,23 @@ void Proxy::on_response(Exchange& exchange, const h2::Event& event, uint64_t now
 
 void Proxy::on_response_data(Connection& upstream, h2::Stream& stream, Exchange& exchange, const h2::Event& event,
                              uint64_t now_ns) {
-  const auto size = static_cast<uint32_t>(event.data.size());
-  h2::Stream* client_stream = downstream_stream_of(exchange);
+  const auto size = static_cast<uint32_t>(event.data_size);
+  h2::Stream* client_stream = exchange.downstream_stream;
   if (client_stream == nullptr) return;
-  Connection& downstream = *downstream_of(exchange);
+  Connection& downstream = *exchange.downstream;
   exchange.bytes_sent += size;
   counters_.response_bytes += size;
-  if (exchange.is_grpc) exchange.response_cursor.advance(event.data);
-  const uint32_t sent = downstream.h2.send_data(*client_stream, event.data, event.end_stream);
+  if (exchange.is_grpc) exchange.response_cursor.advance(event.data());
+  const uint32_t sent = downstream.h2.send_data(*client_stream, event.data(), event.end_stream);
   mark(downstream);
   if (sent != 0) upstream.h2.return_credit(stream, sent);
   if (event.end_stream) on_response_end(exchange, now_ns);
 }
 
 void Proxy::on_response_trailers(Exchange& exchange, const h2::Event& event, uint64_t now_ns) {
-  h2::Stream* stream = downstream_stream_of(exchange);
+  h2::Stream* stream = exchange.downstream_stream;
   if (stream == nullptr) return;
-  Connection& downstream = *downstream_of(exchange);
+  Connection& downstream = *exchange.downstream;
   const std::span<const h2::Field> fields = memory_.fields_of(event);
   const h2::MessageHead& head = memory_.heads[event.head];
   if (head.grpc_status != 0) {
@@ -138,7 +138,7 @@ void Proxy::end_with(Exchange& exchange, grpc::Status status, LocalReason reason
   exchange.reason = reason;
   ++counters_.local_replies[static_cast<uint32_t>(reason)];
   cancel_upstream(exchange, h2::ErrorCode::kCancel, now_ns);
-  h2::Stream* stream = downstream_stream_of(exchange);
+  h2::Stream* stream = exchange.downstream_stream;
   if (stream == nullptr) return;
   if (exchange.has_response_ended) {
     // Only bytes that the client does not take keep it open.
@@ -159,8 +159,8 @@ void Proxy::end_with(Exchange& exchange, grpc::Status status, LocalReason reason
 }
 
 void Proxy::reply_locally(Exchange& exchange, grpc::Status status, std::string_view message) {
-  Connection& downstream = *downstream_of(exchange);
-  h2::Stream& stream = *downstream_stream_of(exchange);
+  Connection& downstream = *exchange.downstream;
+  h2::Stream& stream = *exchange.downstream_stream;
   char encoded[1024];
   const size_t encoded_size = grpc::encode_message(message, encoded);
   const h2::Field grpc_status = h2::make_field(h2::KnownName::kGrpcStatus, grpc::text_of(status));
@@ -198,10 +198,10 @@ void Proxy::reply_locally(Exchange& exchange, grpc::Status status, std::string_v
 void Proxy::on_drained(Exchange& exchange, h2::Stream& stream, uint64_t now_ns) {
   const uint32_t bytes = stream.drained_bytes;
   stream.drained_bytes = 0;
-  if (&stream == upstream_stream_of(exchange)) {
+  if (&stream == exchange.upstream_stream) {
     note_request_sent(exchange, bytes);
-  } else if (h2::Stream* upstream_stream = upstream_stream_of(exchange)) {
-    Connection& upstream = *upstream_of(exchange);
+  } else if (h2::Stream* upstream_stream = exchange.upstream_stream) {
+    Connection& upstream = *exchange.upstream;
     upstream.h2.return_credit(*upstream_stream, bytes);
     if (!upstream.h2.output().is_empty()) mark(upstream);
   }
@@ -209,9 +209,9 @@ void Proxy::on_drained(Exchange& exchange, h2::Stream& stream, uint64_t now_ns) 
 }
 
 void Proxy::cancel_upstream(Exchange& exchange, h2::ErrorCode code, uint64_t now_ns) {
-  h2::Stream* stream = upstream_stream_of(exchange);
+  h2::Stream* stream = exchange.upstream_stream;
   if (stream == nullptr) return;
-  Connection& upstream = *upstream_of(exchange);
+  Connection& upstream = *exchange.upstream;
   if (!stream->is_reset && !(stream->has_received_end && stream->has_sent_end)) {
     upstream.h2.reset_stream(*stream, code);
     mark(upstream);
@@ -220,12 +220,13 @@ void Proxy::cancel_upstream(Exchange& exchange, h2::ErrorCode code, uint64_t now
 }
 
 void Proxy::reset_downstream(Exchange& exchange, h2::ErrorCode code) {
-  h2::Stream* stream = downstream_stream_of(exchange);
+  h2::Stream* stream = exchange.downstream_stream;
   if (stream == nullptr) return;
-  Connection& downstream = *downstream_of(exchange);
+  Connection& downstream = *exchange.downstream;
   ++counters_.resets;
   downstream.h2.reset_stream(*stream, code);
   downstream.h2.close_stream(*stream);
+  exchange.downstream_stream = nullptr;
   mark(downstream);
   stop_waiting(exchange);
   finish(exchange);
@@ -233,10 +234,10 @@ void Proxy::reset_downstream(Exchange& exchange, h2::ErrorCode code) {
 
 // Gives the upstream stream's slot back; calls that wait for one get it.
 void Proxy::release_upstream(Exchange& exchange, uint64_t now_ns) {
-  h2::Stream* stream = upstream_stream_of(exchange);
-  exchange.upstream_stream = {};
+  h2::Stream* stream = exchange.upstream_stream;
+  exchange.upstream_stream = nullptr;
   if (stream == nullptr) return;
-  Connection& upstream = *upstream_of(exchange);
+  Connection& upstream = *exchange.upstream;
   upstream.h2.close_stream(*stream);
   if (upstream.state == ConnectionState::kOpen) {
     if (upstream.endpoint->waiting_count != 0) [[unlikely]] serve_waiting(*upstream.endpoint, now_ns);
@@ -248,23 +249,24 @@ void Proxy::release_upstream(Exchange& exchange, uint64_t now_ns) {
 
 // One function lets both streams go, each when both its halves are closed or it is reset.
 void Proxy::release_if_ended(Exchange& exchange, uint64_t now_ns) {
-  h2::Stream* upstream_stream = upstream_stream_of(exchange);
+  h2::Stream* upstream_stream = exchange.upstream_stream;
   if (upstream_stream != nullptr && upstream_stream->has_received_end && upstream_stream->has_sent_end) {
     release_upstream(exchange, now_ns);
   }
-  h2::Stream* stream = downstream_stream_of(exchange);
+  h2::Stream* stream = exchange.downstream_stream;
   if (stream == nullptr || !exchange.has_response_ended || !stream->has_sent_end) return;
   if (!stream->has_received_end) {
     if (!exchange.rst_after_end) return;
-    Connection& downstream = *downstream_of(exchange);
+    Connection& downstream = *exchange.downstream;
     downstream.h2.reset_stream(*stream, h2::ErrorCode::kNoError);
     mark(downstream);
-  } else if (upstream_stream_of(exchange) != nullptr) {
+  } else if (exchange.upstream_stream != nullptr) {
     return;  // the end of the upload still waits for the endpoint's window
   }
   ++counters_.responses;
-  Connection& downstream = *downstream_of(exchange);
+  Connection& downstream = *exchange.downstream;
   downstream.h2.close_stream(*stream);
+  exchange.downstream_stream = nullptr;
   if (downstream.state == ConnectionState::kDraining) mark(downstream);
   finish(exchange);
 }
@@ -281,7 +283,7 @@ void Proxy::write_access_log(const Exchange& exchange, uint64_t now_ns) {
     const h2::Field* field = exchange.headers.find(name);
     return field != nullptr ? field->value() : std::string_view();
   };
-  const Connection* downstream = connections_.find(exchange.downstream);
+  const Connection* downstream = connections_.find(exchange.client);
   AccessRecord record;
   record.wall_time_ns = base::wall_ns();
   record.client = downstream != nullptr ? std::string_view(downstream->client_text) : std::string_view();

@@ -31,9 +31,9 @@ class Histogram {
 
   uint64_t count() const noexcept { return count_; }
   bool is_empty() const noexcept { return count_ == 0; }
-  uint64_t maximum() const noexcept { return maximum_; }                           // exact; 0 when empty
-  uint64_t minimum() const noexcept { return count_ == 0 ? 0 : minimum_; }         // exact; 0 when empty
-  double mean() const noexcept;                                                    // exact; 0 when empty
+  uint64_t maximum() const noexcept { return maximum_; }                    // exact; 0 when empty
+  uint64_t minimum() const noexcept { return count_ == 0 ? 0 : minimum_; }  // exact; 0 when empty
+  double mean() const noexcept;                                             // exact; 0 when empty
   // The smallest recorded value that at least `percent` of all values do not exceed (nearest rank), within 1/256.
   // `percent` in [0, 100]; 0 when empty.
   uint64_t percentile(double percent) const noexcept;
@@ -47,7 +47,8 @@ class Histogram {
   static constexpr uint64_t bucket_width(uint32_t bucket) noexcept { return uint64_t{1} << shift_of(bucket); }
 
   static constexpr uint32_t bucket_of(uint64_t value) noexcept {
-    if (value >> kValueBits) [[unlikely]] return kBucketCount - 1;
+    if (value >> kValueBits) [[unlikely]]
+      return kBucketCount - 1;
     // Below 2^(kPrecisionBits + 1) the buckets are one wide, so 0 and 1 powers share the formula.
     const uint32_t width = static_cast<uint32_t>(std::bit_width(value | kLinear));
     const uint32_t shift = width - kPrecisionBits - 1;

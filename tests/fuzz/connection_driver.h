@@ -105,7 +105,8 @@ class ConnectionDriver {
     require(names_stream == (stream != nullptr), "an event and its stream");
     if (stream == nullptr) return;
     require(connection_.streams().find(stream->id) == stream, "the stream is not in the map");
-    if (event.kind == EventKind::kData) owed_ += static_cast<uint32_t>(event.data.size());
+    // The owner's number serves to count what may be returned as credit.
+    if (event.kind == EventKind::kData) stream->owner += static_cast<uint32_t>(event.data.size());
     if (event.kind == EventKind::kReset || event.kind == EventKind::kStreamFailed) {
       require(stream->is_reset, "a failed stream is reset");
     } else if (event.end_stream) {
@@ -161,11 +162,9 @@ class ConnectionDriver {
   void return_credit(uint8_t choice) {
     Stream* stream = any_stream(choice);
     if (stream == nullptr) return;
-    const int64_t received = int64_t{65'535} - stream->recv_window - stream->recv_owed;
-    const int64_t owed = received < owed_ ? received : owed_;
-    if (owed <= 0) return;
-    connection_.return_credit(*stream, static_cast<uint32_t>(owed));
-    owed_ -= static_cast<uint32_t>(owed);
+    const uint32_t bytes = choice & 1 ? stream->owner : stream->owner / 2;
+    stream->owner -= bytes;
+    connection_.return_credit(*stream, bytes);
   }
 
   void control(uint8_t choice) {
@@ -206,7 +205,6 @@ class ConnectionDriver {
   Connection connection_;
   std::unique_ptr<uint8_t[]> octets_;
   uint64_t sum_ = 0;
-  int64_t owed_ = 0;
   uint32_t last_goaway_id_ = kStreamIdMax;
   bool is_first_output_ = true;
 };

@@ -37,7 +37,11 @@ constexpr uint64_t kRunTimeout_ns = 300 * base::kSecond_ns;
 class Counter {
  public:
   Counter(const Programs& programs, const CpuPlan& plan, const ScratchDirectory& scratch)
-      : programs_(programs), plan_(plan), scratch_(scratch), launcher_(programs, plan, scratch), origin_(launcher_.origin()) {
+      : programs_(programs),
+        plan_(plan),
+        scratch_(scratch),
+        launcher_(programs, plan, scratch),
+        origin_(launcher_.origin()) {
     launcher_.set_start_timeout_ns(kStartTimeout_ns);
   }
 
@@ -95,8 +99,8 @@ bool measure_counts(const Programs& programs, const CpuPlan& plan, const Scratch
   if (!find_program("valgrind")) throw Failure("valgrind is not installed; scripts/setup installs it");
   Counter counter(programs, plan, scratch);
   bool holds = true;
-  std::printf("user-space instructions of ringway per request, %u x %u, by callgrind\n%-20s %14s %10s\n", kConnections, kStreams,
-              "load", "instructions", "limit");
+  std::printf("user-space instructions of ringway per request, %u x %u, by callgrind\n%-20s %14s %10s\n", kConnections,
+              kStreams, "load", "instructions", "limit");
   for (const Case& one : kCases) {
     try {
       const double instructions = counter.instructions_per_request(one);

@@ -17,10 +17,17 @@ namespace ringway::bench {
 namespace {
 
 std::vector<std::string> ringway_load_arguments(const Load& load, const std::string& program) {
-  std::vector<std::string> arguments{program,       "--target",    load.target,
-                                     "--path",      kPath,         "--connections",
-                                     fmt::format("{}", load.connections), "--streams", fmt::format("{}", load.streams),
-                                     "--message-bytes", fmt::format("{}", load.message_bytes)};
+  std::vector<std::string> arguments{program,
+                                     "--target",
+                                     load.target,
+                                     "--path",
+                                     kPath,
+                                     "--connections",
+                                     fmt::format("{}", load.connections),
+                                     "--streams",
+                                     fmt::format("{}", load.streams),
+                                     "--message-bytes",
+                                     fmt::format("{}", load.message_bytes)};
   const auto add = [&](std::initializer_list<std::string> more) { arguments.insert(arguments.end(), more); };
   if (load.requests != 0) {
     add({"--requests", fmt::format("{}", load.requests)});
@@ -58,7 +65,8 @@ std::vector<std::string> h2load_arguments(const Load& load, const std::string& p
 // A number that a report must hold.
 double number(const YAML::Node& node, const char* key) {
   double value = 0;
-  if (!node[key] || !YAML::convert<double>::decode(node[key], value)) throw Failure(fmt::format("ringway-load: no number '{}' in its report", key));
+  if (!node[key] || !YAML::convert<double>::decode(node[key], value))
+    throw Failure(fmt::format("ringway-load: no number '{}' in its report", key));
   return value;
 }
 
@@ -105,7 +113,9 @@ uint64_t count_before(std::string_view line, std::string_view label) {
     const size_t end = line.find_last_of("0123456789", at);
     const size_t before = end == std::string_view::npos ? end : line.find_last_not_of("0123456789", end);
     const size_t start = before == std::string_view::npos ? 0 : before + 1;
-    if (end != std::string_view::npos && std::from_chars(line.data() + start, line.data() + end + 1, value).ec == std::errc()) return value;
+    if (end != std::string_view::npos &&
+        std::from_chars(line.data() + start, line.data() + end + 1, value).ec == std::errc())
+      return value;
   }
   throw Failure(fmt::format("h2load: no count of '{}' in its report", label));
 }
@@ -145,7 +155,8 @@ uint64_t Report::error_count() const {
   return sum;
 }
 
-std::vector<std::string> generator_arguments(const Load& load, const std::string& program, const std::string& body_file) {
+std::vector<std::string> generator_arguments(const Load& load, const std::string& program,
+                                             const std::string& body_file) {
   return load.generator == GeneratorKind::kRingwayLoad ? ringway_load_arguments(load, program)
                                                        : h2load_arguments(load, program, body_file);
 }
@@ -174,14 +185,16 @@ Report parse_ringway_load(const std::string& text) {
     if (count != 0) report.errors[entry.first.Scalar()] = count;
   }
   const double failed = std::min(static_cast<double>(report.error_count()), static_cast<double>(report.requests));
-  report.succeeded = static_cast<uint64_t>(optional_number(root, "succeeded").value_or(static_cast<double>(report.requests) - failed));
+  report.succeeded =
+      static_cast<uint64_t>(optional_number(root, "succeeded").value_or(static_cast<double>(report.requests) - failed));
   report.latency = latency_of(root["latency_us"]);
   report.latency_from_send = latency_of(root["latency_from_send_us"]);
   report.schedule_lag = latency_of(root["schedule_lag_us"]);
   report.cpu_s = optional_number(root, "cpu_s").value_or(0);
   report.is_bottleneck = root["bottleneck"] && root["bottleneck"].as<bool>(false);
   report.bottleneck_reason = root["bottleneck_reason"] ? root["bottleneck_reason"].as<std::string>("") : "";
-  report.bytes = static_cast<uint64_t>(optional_number(root, "bytes_sent").value_or(0) + optional_number(root, "bytes_received").value_or(0));
+  report.bytes = static_cast<uint64_t>(optional_number(root, "bytes_sent").value_or(0) +
+                                       optional_number(root, "bytes_received").value_or(0));
   return report;
 }
 
@@ -196,7 +209,8 @@ Report parse_h2load(const std::string& text) {
   for (const auto& [kind, label] : {std::pair{"errored", " errored"}, std::pair{"timeout", " timeout"}}) {
     if (const uint64_t count = count_before(requests, label); count != 0) report.errors[kind] = count;
   }
-  if (total - report.succeeded > report.error_count()) report.errors["failed"] = total - report.succeeded - report.error_count();
+  if (total - report.succeeded > report.error_count())
+    report.errors["failed"] = total - report.succeeded - report.error_count();
   report.duration_s = report.rate_achieved > 0 ? static_cast<double>(report.requests) / report.rate_achieved : 0;
   // Bytes come as "traffic: 5.00MB (5242880) total, 1.00KB (1024) headers …": one way only, so they are left out.
   if (report.succeeded != 0) report.latency = h2load_latency(line_with(text, "\ntime for request:"));

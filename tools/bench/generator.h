@@ -27,7 +27,7 @@ struct Report {
   double duration_s = 0;
   double rate_offered = 0;  // 0: closed loop
   double rate_achieved = 0;
-  std::map<std::string, uint64_t> errors;  // by kind
+  std::map<std::string, uint64_t> errors;    // by kind
   std::optional<Latency> latency;            // from the intended start where the generator knows it
   std::optional<Latency> latency_from_send;  // the difference to `latency` is what the generator itself was late
   std::optional<Latency> schedule_lag;
@@ -59,7 +59,8 @@ inline constexpr const char* kPath = "/ringway.bench.Echo/Call";
 
 // `program` is the generator's file; `body_file` holds h2load's request body (see grpc_body).
 // h2load counts requests only; `load.requests` must not be zero for it.
-std::vector<std::string> generator_arguments(const Load& load, const std::string& program, const std::string& body_file);
+std::vector<std::string> generator_arguments(const Load& load, const std::string& program,
+                                             const std::string& body_file);
 
 // One gRPC message of that many zero bytes, with its five-byte prefix.
 std::string grpc_body(uint32_t message_bytes);

@@ -68,7 +68,9 @@ void IdleConnections::open_batch(const std::string& address, uint32_t count) {
   if (!parsed) throw Failure(parsed.error());
   for (uint32_t index = 0; index < count; ++index) {
     const int fd = socket(parsed->family(), SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0) throw Failure(fmt::format("socket number {}: {} (raise the limit of open files)", connections_.size(), std::strerror(errno)));
+    if (fd < 0)
+      throw Failure(fmt::format("socket number {}: {} (raise the limit of open files)", connections_.size(),
+                                std::strerror(errno)));
     connections_.push_back({.fd = fd});
     if (connect(fd, parsed->data(), parsed->size()) != 0) {
       throw Failure(fmt::format("connection number {} to {}: {}", connections_.size(), address, std::strerror(errno)));
@@ -83,10 +85,12 @@ void IdleConnections::await_settings(size_t first) {
   while (true) {
     polled.clear();
     for (size_t index = first; index < connections_.size(); ++index) {
-      if (!connections_[index].has_settings) polled.push_back({.fd = connections_[index].fd, .events = POLLIN, .revents = 0});
+      if (!connections_[index].has_settings)
+        polled.push_back({.fd = connections_[index].fd, .events = POLLIN, .revents = 0});
     }
     if (polled.empty()) return;
-    if (poll(polled.data(), polled.size(), 100) < 0 && errno != EINTR) throw Failure(fmt::format("poll: {}", std::strerror(errno)));
+    if (poll(polled.data(), polled.size(), 100) < 0 && errno != EINTR)
+      throw Failure(fmt::format("poll: {}", std::strerror(errno)));
     if (base::monotonic_ns() > deadline_ns) throw Failure(fmt::format("{} connections got no SETTINGS", polled.size()));
     for (size_t index = first; index < connections_.size(); ++index) {
       if (!connections_[index].has_settings) read_frames(connections_[index]);

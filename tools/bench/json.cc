@@ -67,13 +67,17 @@ void JsonWriter::end_list() {
   text_ += ']';
 }
 
-void JsonWriter::value(std::string_view key, std::string_view text) { raw(key, json_string(text)); }
+void JsonWriter::value(std::string_view key, std::string_view text) {
+  raw(key, json_string(text));
+}
 
 void JsonWriter::value(std::string_view key, double number) {
   raw(key, std::isfinite(number) ? fmt::format("{:.9g}", number) : "null");
 }
 
-void JsonWriter::value(std::string_view key, bool is_true) { raw(key, is_true ? "true" : "false"); }
+void JsonWriter::value(std::string_view key, bool is_true) {
+  raw(key, is_true ? "true" : "false");
+}
 
 void JsonWriter::value(std::string_view key, const std::optional<double>& number) {
   if (number) {

@@ -59,20 +59,24 @@ void keep_only(Scenario& scenario, const std::vector<std::string>& names) {
     throw ScenarioError(fmt::format("--only: {} has no arm '{}' (allowed: {})", scenario.path, name, known));
   }
   if (names.empty()) return;
-  std::erase_if(scenario.arms, [&](const Arm& arm) { return std::find(names.begin(), names.end(), arm.name) == names.end(); });
+  std::erase_if(scenario.arms,
+                [&](const Arm& arm) { return std::find(names.begin(), names.end(), arm.name) == names.end(); });
 }
 
 void drop_missing(Scenario& scenario) {
   std::erase_if(scenario.arms, [](const Arm& arm) {
     const std::optional<std::string> missing = missing_program(arm.kind);
-    if (missing) say(fmt::format("{}: skipped, {} is not installed (scripts/setup --peers installs it)\n", arm.name, *missing));
+    if (missing)
+      say(fmt::format("{}: skipped, {} is not installed (scripts/setup --peers installs it)\n", arm.name, *missing));
     return missing.has_value();
   });
 }
 
 void add_twin(Scenario& scenario) {
-  const auto relay = std::find_if(scenario.arms.begin(), scenario.arms.end(), [](const Arm& arm) { return arm.name == "relay"; });
-  if (relay == scenario.arms.end()) throw ScenarioError(fmt::format("--aa: {} has no arm 'relay' to run twice", scenario.path));
+  const auto relay =
+      std::find_if(scenario.arms.begin(), scenario.arms.end(), [](const Arm& arm) { return arm.name == "relay"; });
+  if (relay == scenario.arms.end())
+    throw ScenarioError(fmt::format("--aa: {} has no arm 'relay' to run twice", scenario.path));
   Arm twin = *relay;
   twin.name = kTwin;
   scenario.arms.insert(relay + 1, twin);
@@ -105,7 +109,8 @@ void print_group(const Scenario& scenario, const std::vector<GroupResult>& earli
   const bool is_first = earlier.empty() || earlier.back().group.shape.connections != group.shape.connections ||
                         earlier.back().group.shape.streams != group.shape.streams;
   // What disturbed the machine is said once a table, with its first rows.
-  say((is_first ? rate_table_head(scenario, group) + group_notes(group, result.summary) : "") + rate_table_rows(group, result.summary));
+  say((is_first ? rate_table_head(scenario, group) + group_notes(group, result.summary) : "") +
+      rate_table_rows(group, result.summary));
 }
 
 bool print_verdicts(const std::vector<GroupResult>& results) {
@@ -132,7 +137,8 @@ int run_scenario(const Options& options, std::vector<std::string> arguments) {
   const CpuPlan plan = plan_cpus(allowed_cpus(), scenario.placement, !options.is_unpinned);
   const ScratchDirectory scratch;
   const Manifest manifest = describe_machine(scenario, programs, plan, scratch, std::move(arguments));
-  say(fmt::format("{}: {}\n{}; {}\n\n", scenario.name, plan.text, manifest.kernel.substr(0, manifest.kernel.find(" #")), manifest.cpu_model));
+  say(fmt::format("{}: {}\n{}; {}\n\n", scenario.name, plan.text, manifest.kernel.substr(0, manifest.kernel.find(" #")),
+                  manifest.cpu_model));
 
   std::vector<GroupResult> results;
   Runner runner(scenario, programs, plan, scratch);
@@ -157,7 +163,8 @@ int run_instrument(const Options& options) {
   const Programs programs(options.bin_directory);
   const CpuPlan plan = plan_cpus(allowed_cpus(), Placement::kSplit, !options.is_unpinned);
   const ScratchDirectory scratch;
-  const bool holds = options.is_memory ? measure_memory(programs, plan, scratch, static_cast<uint32_t>(options.connections), options.only)
+  const bool holds = options.is_memory ? measure_memory(programs, plan, scratch,
+                                                        static_cast<uint32_t>(options.connections), options.only)
                                        : measure_counts(programs, plan, scratch);
   return holds ? kExitDone : kExitFailure;
 }
@@ -172,7 +179,8 @@ int run(const Options& options, std::vector<std::string> arguments) {
     std::fprintf(stderr, "%s\n", error.what());
     return kExitBadFlags;
   } catch (const Interrupted& interrupted) {
-    std::fprintf(stderr, "ringway-bench: stopped by signal %d; everything that was started has ended\n", interrupted.signal);
+    std::fprintf(stderr, "ringway-bench: stopped by signal %d; everything that was started has ended\n",
+                 interrupted.signal);
     return 128 + interrupted.signal;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "ringway-bench: %s\n", error.what());
@@ -187,11 +195,18 @@ int main(int argc, char** argv) {
   using namespace ringway;
   bench::Options options;
   CLI::App app("Runs a benchmark scenario: what does each proxy hop cost?", "ringway-bench");
-  app.add_option("scenario", options.scenario, "scenario file, such as bench/scenarios/quick.yaml")->type_name("SCENARIO");
-  app.add_option("--out", options.out, "directory for the JSON file (none: it is not written)")->type_name("DIR")->take_last();
+  app.add_option("scenario", options.scenario, "scenario file, such as bench/scenarios/quick.yaml")
+      ->type_name("SCENARIO");
+  app.add_option("--out", options.out, "directory for the JSON file (none: it is not written)")
+      ->type_name("DIR")
+      ->take_last();
   tools::add_number(app, "--rounds", options.rounds, 1, 1000, "rounds, instead of the scenario's");
-  app.add_option("--only", options.only, "arms to run, separated by commas")->delimiter(',')->allow_extra_args(false)->type_name("ARM");
-  app.add_option("--bin-dir", options.bin_directory, "where ringway's programs are (beside this one)")->type_name("DIR");
+  app.add_option("--only", options.only, "arms to run, separated by commas")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->type_name("ARM");
+  app.add_option("--bin-dir", options.bin_directory, "where ringway's programs are (beside this one)")
+      ->type_name("DIR");
   app.add_flag("--quick", options.is_quick, "at most 3 rounds of 0.2 s: to see that it runs, not to judge");
   app.add_flag("--aa", options.is_aa, "run the relay twice a round; their ratio must not differ from 1");
   app.add_flag("--no-pin", options.is_unpinned, "leave the choice of CPUs to the scheduler");
@@ -200,7 +215,8 @@ int main(int argc, char** argv) {
   app.add_flag("--counts", options.is_counts, "instead: instructions per request, by callgrind")->excludes(memory);
   if (const auto done = tools::parse_command_line(app, argc, argv)) return *done;
   if (options.scenario.empty() && !options.is_memory && !options.is_counts) {
-    std::fputs("ringway-bench: a scenario file is needed, such as bench/scenarios/quick.yaml (or --memory, --counts)\n", stderr);
+    std::fputs("ringway-bench: a scenario file is needed, such as bench/scenarios/quick.yaml (or --memory, --counts)\n",
+               stderr);
     return tools::kExitBadFlags;
   }
   return bench::run(options, {argv, argv + argc});

@@ -52,13 +52,13 @@ Growth measure(Launcher& launcher, ArmKind kind, const std::vector<std::string>&
 
 }  // namespace
 
-bool measure_memory(const Programs& programs, const CpuPlan& plan, const ScratchDirectory& scratch, uint32_t connections,
-                    const std::vector<std::string>& only) {
+bool measure_memory(const Programs& programs, const CpuPlan& plan, const ScratchDirectory& scratch,
+                    uint32_t connections, const std::vector<std::string>& only) {
   Launcher launcher(programs, plan, scratch);
   const Server origin = launcher.origin();
   bool holds = true;
-  std::printf("%u idle downstream connections (SETTINGS exchanged, no call made)\n%-12s %14s %14s %20s\n", connections, "proxy",
-              "KiB before", "KiB after", "KiB per connection");
+  std::printf("%u idle downstream connections (SETTINGS exchanged, no call made)\n%-12s %14s %14s %20s\n", connections,
+              "proxy", "KiB before", "KiB after", "KiB per connection");
   for (const ArmKind kind : kMeasured) {
     const std::string name(name_of(kind));
     if (!only.empty() && std::find(only.begin(), only.end(), name) == only.end()) continue;
@@ -69,8 +69,8 @@ bool measure_memory(const Programs& programs, const CpuPlan& plan, const Scratch
     try {
       const Growth growth = measure(launcher, kind, {origin.address()}, connections);
       const bool is_over = kind == ArmKind::kRingway && growth.per_connection_KiB > kIdleConnection_KiB_max;
-      std::printf("%-12s %14.0f %14.0f %20.2f%s\n", name.c_str(), growth.before_KiB, growth.after_KiB, growth.per_connection_KiB,
-                  is_over ? "  FAIL: the limit is 6" : "");
+      std::printf("%-12s %14.0f %14.0f %20.2f%s\n", name.c_str(), growth.before_KiB, growth.after_KiB,
+                  growth.per_connection_KiB, is_over ? "  FAIL: the limit is 6" : "");
       if (is_over) holds = false;
     } catch (const Failure& failure) {
       std::printf("%-12s no figure: %s\n", name.c_str(), failure.what());

@@ -17,7 +17,7 @@ inline constexpr double kIdleConnection_KiB_max = 6;
 
 // Prints a line per proxy (`only` names those wanted; empty: all that are installed). False when ringway takes more
 // than kIdleConnection_KiB_max or could not be measured.
-bool measure_memory(const Programs& programs, const CpuPlan& plan, const ScratchDirectory& scratch, uint32_t connections,
-                    const std::vector<std::string>& only);
+bool measure_memory(const Programs& programs, const CpuPlan& plan, const ScratchDirectory& scratch,
+                    uint32_t connections, const std::vector<std::string>& only);
 
 }  // namespace ringway::bench

@@ -43,7 +43,8 @@ std::string haproxy_config(uint16_t port, const std::vector<std::string>& origin
   return config;
 }
 
-std::string nginx_config(uint16_t port, const std::vector<std::string>& origins, const std::string& directory, bool is_root) {
+std::string nginx_config(uint16_t port, const std::vector<std::string>& origins, const std::string& directory,
+                         bool is_root) {
   std::string servers;
   for (const std::string& origin : origins) servers += fmt::format("    server {} max_fails=0;\n", origin);
   return fmt::format(
@@ -81,7 +82,8 @@ std::string nginx_config(uint16_t port, const std::vector<std::string>& origins,
       "  }}\n"
       "}}\n",
       fmt::arg("user", is_root ? "user root;\n" : ""), fmt::arg("connections", 2 * kConnections_max),
-      fmt::arg("directory", directory), fmt::arg("streams", kStreams_max), fmt::arg("servers", servers), fmt::arg("port", port));
+      fmt::arg("directory", directory), fmt::arg("streams", kStreams_max), fmt::arg("servers", servers),
+      fmt::arg("port", port));
 }
 
 std::vector<std::string> nghttpx_arguments(uint16_t port, const std::vector<std::string>& origins) {

@@ -10,7 +10,8 @@ namespace ringway::bench {
 
 // `origins` are HOST:PORT. `directory` takes what the proxy writes.
 std::string haproxy_config(uint16_t port, const std::vector<std::string>& origins);
-std::string nginx_config(uint16_t port, const std::vector<std::string>& origins, const std::string& directory, bool is_root);
+std::string nginx_config(uint16_t port, const std::vector<std::string>& origins, const std::string& directory,
+                         bool is_root);
 std::vector<std::string> nghttpx_arguments(uint16_t port, const std::vector<std::string>& origins);
 
 }  // namespace ringway::bench

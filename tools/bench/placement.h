@@ -12,7 +12,7 @@ struct CpuPlan {
   std::vector<int> proxy;  // empty lists: wherever the benchmark itself may run
   std::vector<int> generator;
   std::vector<int> origin;
-  std::string text;     // one line for the table's head and the manifest
+  std::string text;        // one line for the table's head and the manifest
   bool is_shared = false;  // the proxy has no CPU to itself: figures are then worth little
 };
 

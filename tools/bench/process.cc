@@ -36,7 +36,9 @@ constexpr std::array kCaughtSignals{SIGINT, SIGTERM, SIGHUP};
 int signal_fd = -1;
 sigset_t inherited_mask;
 
-[[noreturn]] void fail(const std::string& what) { throw Failure(fmt::format("{}: {}", what, std::strerror(errno))); }
+[[noreturn]] void fail(const std::string& what) {
+  throw Failure(fmt::format("{}: {}", what, std::strerror(errno)));
+}
 
 // Runs between fork and exec: only async-signal-safe calls, and the exit code 127 that shells use.
 [[noreturn]] void become(char* const* arguments, const std::vector<int>& cpus, int output, int errors, pid_t parent) {
@@ -65,7 +67,9 @@ int create_file(const std::string& path) {
   return fd;
 }
 
-double seconds(const timeval& time) { return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6; }
+double seconds(const timeval& time) {
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
+}
 
 }  // namespace
 
@@ -80,7 +84,8 @@ void catch_signals() {
 }
 
 bool wait_readable(int fd, uint64_t timeout_ns) {
-  std::array<pollfd, 2> polled{{{.fd = signal_fd, .events = POLLIN, .revents = 0}, {.fd = fd, .events = POLLIN, .revents = 0}}};
+  std::array<pollfd, 2> polled{
+      {{.fd = signal_fd, .events = POLLIN, .revents = 0}, {.fd = fd, .events = POLLIN, .revents = 0}}};
   const timespec timeout{.tv_sec = static_cast<time_t>(timeout_ns / base::kSecond_ns),
                          .tv_nsec = static_cast<long>(timeout_ns % base::kSecond_ns)};
   if (ppoll(polled.data(), polled.size(), &timeout, nullptr) < 0) {
@@ -98,13 +103,16 @@ std::string command_line(const Command& command) {
   std::string line;
   for (const std::string& argument : command.arguments) {
     if (!line.empty()) line += ' ';
-    const bool is_plain = !argument.empty() && argument.find_first_of(" \t\n'\"\\$;&|<>()*?#~`!{}[]") == std::string::npos;
+    const bool is_plain =
+        !argument.empty() && argument.find_first_of(" \t\n'\"\\$;&|<>()*?#~`!{}[]") == std::string::npos;
     line += is_plain ? argument : fmt::format("'{}'", argument);
   }
   return line;
 }
 
-bool Exit::is_success() const { return WIFEXITED(status) && WEXITSTATUS(status) == 0; }
+bool Exit::is_success() const {
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
 
 std::string Exit::text() const {
   if (WIFSIGNALED(status)) return fmt::format("killed by signal {}", WTERMSIG(status));
@@ -175,8 +183,12 @@ void Child::end_group() {
   }
 }
 
-std::string Child::output() const { return read_file(command_.output_stem + ".out"); }
-std::string Child::errors() const { return read_file(command_.output_stem + ".err"); }
+std::string Child::output() const {
+  return read_file(command_.output_stem + ".out");
+}
+std::string Child::errors() const {
+  return read_file(command_.output_stem + ".err");
+}
 
 std::string Child::last_words() const {
   constexpr size_t kLength_max = 120;

@@ -27,7 +27,7 @@ struct Command {
 std::string command_line(const Command& command);  // as a shell would read it
 
 struct Exit {
-  int status = 0;   // as waitpid gives it
+  int status = 0;    // as waitpid gives it
   double cpu_s = 0;  // user and system time of the process and the children it waited for
   bool is_success() const;
   std::string text() const;  // "exit code 3", "killed by signal 11"

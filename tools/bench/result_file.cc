@@ -13,7 +13,9 @@ namespace ringway::bench {
 
 namespace {
 
-std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+std::string first_line(const std::string& text) {
+  return text.substr(0, text.find('\n'));
+}
 
 std::string cpu_model() {
   const std::string text = read_file("/proc/cpuinfo");
@@ -23,7 +25,9 @@ std::string cpu_model() {
   return text.substr(colon + 2, text.find('\n', colon) - colon - 2);
 }
 
-std::string or_not_visible(const std::string& text) { return text.empty() ? "not visible" : first_line(text); }
+std::string or_not_visible(const std::string& text) {
+  return text.empty() ? "not visible" : first_line(text);
+}
 
 std::string utc_now() {
   const time_t now = time(nullptr);
@@ -49,7 +53,8 @@ void write_manifest(JsonWriter& json, const Manifest& manifest) {
   json.begin_list("arguments");
   for (const std::string& argument : manifest.arguments) json.value("", argument);
   json.end_list();
-  json.value("interval", "two order statistics around the median of the rounds; coverage is exact for any distribution");
+  json.value("interval",
+             "two order statistics around the median of the rounds; coverage is exact for any distribution");
   json.end_object();
 }
 
@@ -57,8 +62,9 @@ void write_latency(JsonWriter& json, std::string_view key, const std::optional<L
   if (!latency) return;
   json.begin_object(key);
   json.value("mean", latency->mean);
-  for (const auto& [name, value] : {std::pair{"p50", latency->p50}, std::pair{"p90", latency->p90}, std::pair{"p99", latency->p99},
-                                    std::pair{"p99.9", latency->p999}, std::pair{"max", latency->max}}) {
+  for (const auto& [name, value] :
+       {std::pair{"p50", latency->p50}, std::pair{"p90", latency->p90}, std::pair{"p99", latency->p99},
+        std::pair{"p99.9", latency->p999}, std::pair{"max", latency->max}}) {
     if (value) json.value(name, *value);
   }
   json.end_object();
@@ -181,8 +187,8 @@ void write_group(JsonWriter& json, const GroupResult& result) {
 
 }  // namespace
 
-Manifest describe_machine(const Scenario& scenario, const Programs& programs, const CpuPlan& plan, const ScratchDirectory& scratch,
-                          std::vector<std::string> arguments) {
+Manifest describe_machine(const Scenario& scenario, const Programs& programs, const CpuPlan& plan,
+                          const ScratchDirectory& scratch, std::vector<std::string> arguments) {
   utsname system{};
   uname(&system);
   Manifest manifest{.started = utc_now(),
@@ -220,7 +226,8 @@ Manifest describe_machine(const Scenario& scenario, const Programs& programs, co
   return manifest;
 }
 
-std::string result_json(const Scenario& scenario, const Manifest& manifest, const std::vector<GroupResult>& results, bool all_hold) {
+std::string result_json(const Scenario& scenario, const Manifest& manifest, const std::vector<GroupResult>& results,
+                        bool all_hold) {
   JsonWriter json;
   json.begin_object();
   json.value("scenario", scenario.name);

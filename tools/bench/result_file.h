@@ -26,14 +26,15 @@ struct Manifest {
   std::vector<std::string> arguments;           // of this program
 };
 
-Manifest describe_machine(const Scenario& scenario, const Programs& programs, const CpuPlan& plan, const ScratchDirectory& scratch,
-                          std::vector<std::string> arguments);
+Manifest describe_machine(const Scenario& scenario, const Programs& programs, const CpuPlan& plan,
+                          const ScratchDirectory& scratch, std::vector<std::string> arguments);
 
 struct GroupResult {
   Group group;
   Summary summary;
 };
 
-std::string result_json(const Scenario& scenario, const Manifest& manifest, const std::vector<GroupResult>& results, bool all_hold);
+std::string result_json(const Scenario& scenario, const Manifest& manifest, const std::vector<GroupResult>& results,
+                        bool all_hold);
 
 }  // namespace ringway::bench

@@ -46,8 +46,8 @@ std::map<std::string, double> parse_counters(const std::string& text) {
   std::map<std::string, double> counters;
   const size_t start = text.rfind("\n{");
   const std::string line = text.starts_with('{') && start == std::string::npos ? text
-                           : start == std::string::npos                       ? ""
-                                                                              : text.substr(start + 1);
+                           : start == std::string::npos                        ? ""
+                                                                               : text.substr(start + 1);
   if (line.empty()) return counters;
   try {
     for (const auto& entry : YAML::Load(line)) {
@@ -88,19 +88,26 @@ std::vector<Group> Runner::closed_groups(GeneratorKind generator, const Shape& s
 }
 
 std::vector<Group> Runner::rate_groups(const Shape& shape) {
-  const bool has_share = std::any_of(scenario_.rates.begin(), scenario_.rates.end(), [](const Rate& rate) { return rate.is_share; });
-  const std::map<std::string, double> closed_loop = has_share ? closed_loop_rates(shape) : std::map<std::string, double>{};
+  const bool has_share =
+      std::any_of(scenario_.rates.begin(), scenario_.rates.end(), [](const Rate& rate) { return rate.is_share; });
+  const std::map<std::string, double> closed_loop =
+      has_share ? closed_loop_rates(shape) : std::map<std::string, double>{};
   std::vector<Group> groups;
   for (const Rate& rate : scenario_.rates) {
     if (!rate.is_share) {
-      groups.push_back({.shape = shape, .rate = rate, .rate_per_s = rate.value, .arms = scenario_.arms, .rounds = scenario_.rounds});
+      groups.push_back(
+          {.shape = shape, .rate = rate, .rate_per_s = rate.value, .arms = scenario_.arms, .rounds = scenario_.rounds});
       continue;
     }
     // A share is of the arm's own maximum, so each arm has a rate of its own and is paired with direct at that rate.
     for (const Arm& arm : scenario_.arms) {
       const auto maximum = closed_loop.find(arm.name);
       if (maximum == closed_loop.end()) continue;
-      Group group{.shape = shape, .rate = rate, .rate_per_s = rate.value * maximum->second, .arms = {}, .rounds = scenario_.rounds};
+      Group group{.shape = shape,
+                  .rate = rate,
+                  .rate_per_s = rate.value * maximum->second,
+                  .arms = {},
+                  .rounds = scenario_.rounds};
       for (const Arm& other : scenario_.arms) {
         if (other.kind == ArmKind::kDirect || other.name == arm.name) group.arms.push_back(other);
       }
@@ -214,8 +221,9 @@ Report Runner::generate(const Load& load, std::string* command) {
                .cpus = plan_.generator,
                .output_stem = scratch_.path() + "/generator"});
   if (command != nullptr) *command = command_line(child.command());
-  const uint64_t timeout_ns =
-      load.duration_s > 0 ? static_cast<uint64_t>((load.duration_s * 4 + kGeneratorGrace_s) * 1e9) : kGeneratorByCount_ns;
+  const uint64_t timeout_ns = load.duration_s > 0
+                                  ? static_cast<uint64_t>((load.duration_s * 4 + kGeneratorGrace_s) * 1e9)
+                                  : kGeneratorByCount_ns;
   const std::optional<Exit> exit = child.wait(timeout_ns);
   if (!exit) throw Failure(fmt::format("{} did not end within {} s", name, timeout_ns / base::kSecond_ns));
   const std::string output = child.output();

@@ -35,8 +35,8 @@ struct Cell {
 struct Group {
   Shape shape;
   GeneratorKind generator = GeneratorKind::kRingwayLoad;
-  std::optional<Rate> rate;   // nothing: closed loop
-  double rate_per_s = 0;      // what `rate` came to
+  std::optional<Rate> rate;  // nothing: closed loop
+  double rate_per_s = 0;     // what `rate` came to
   std::vector<Arm> arms;
   uint32_t rounds = 0;
   std::vector<Cell> cells;

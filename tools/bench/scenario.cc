@@ -19,10 +19,12 @@ namespace {
 
 constexpr std::array kGenerators{std::pair{GeneratorKind::kRingwayLoad, std::string_view("ringway-load")},
                                  std::pair{GeneratorKind::kH2load, std::string_view("h2load")}};
-constexpr std::array kArmKinds{
-    std::pair{ArmKind::kDirect, std::string_view("direct")},   std::pair{ArmKind::kRelay, std::string_view("relay")},
-    std::pair{ArmKind::kRingway, std::string_view("ringway")}, std::pair{ArmKind::kNghttpx, std::string_view("nghttpx")},
-    std::pair{ArmKind::kHaproxy, std::string_view("haproxy")}, std::pair{ArmKind::kNginx, std::string_view("nginx")}};
+constexpr std::array kArmKinds{std::pair{ArmKind::kDirect, std::string_view("direct")},
+                               std::pair{ArmKind::kRelay, std::string_view("relay")},
+                               std::pair{ArmKind::kRingway, std::string_view("ringway")},
+                               std::pair{ArmKind::kNghttpx, std::string_view("nghttpx")},
+                               std::pair{ArmKind::kHaproxy, std::string_view("haproxy")},
+                               std::pair{ArmKind::kNginx, std::string_view("nginx")}};
 constexpr std::array kRatioMetrics{std::pair{Metric::kCpuPerRequest, std::string_view("cpu_per_request_vs_")},
                                    std::pair{Metric::kCpuPerRequest, std::string_view("cpu_vs_")},
                                    std::pair{Metric::kCpuPerByte, std::string_view("cpu_per_byte_vs_")},
@@ -61,7 +63,8 @@ class Reader {
   }
 
   std::vector<YAML::Node> list(const YAML::Node& node, const std::string& what) const {
-    if (!node.IsSequence() || node.size() == 0) fail(node, fmt::format("{}: must be a list of at least one entry", what));
+    if (!node.IsSequence() || node.size() == 0)
+      fail(node, fmt::format("{}: must be a list of at least one entry", what));
     return {node.begin(), node.end()};
   }
 
@@ -73,7 +76,8 @@ class Reader {
   double number(const YAML::Node& node, const std::string& what, double low, double high) const {
     double value = 0;
     if (!node.IsScalar() || !YAML::convert<double>::decode(node, value) || !(value >= low && value <= high)) {
-      fail(node, fmt::format("{}: '{}' must be a number from {} to {}", what, node.IsScalar() ? node.Scalar() : "", low, high));
+      fail(node, fmt::format("{}: '{}' must be a number from {} to {}", what, node.IsScalar() ? node.Scalar() : "", low,
+                             high));
     }
     return value;
   }
@@ -85,8 +89,8 @@ class Reader {
     int64_t parsed = 0;
     if (!value.IsScalar() || !YAML::convert<int64_t>::decode(value, parsed) || parsed < static_cast<int64_t>(low) ||
         parsed > static_cast<int64_t>(high)) {
-      fail(value, fmt::format("{}: '{}' must be a whole number from {} to {}", key, value.IsScalar() ? value.Scalar() : "",
-                              low, high));
+      fail(value, fmt::format("{}: '{}' must be a whole number from {} to {}", key,
+                              value.IsScalar() ? value.Scalar() : "", low, high));
     }
     out = static_cast<Integer>(parsed);
   }
@@ -107,7 +111,8 @@ class Reader {
       if (!written.ends_with(unit)) continue;
       double value = 0;
       const YAML::Node digits(written.substr(0, written.size() - unit.size()));
-      if (YAML::convert<double>::decode(digits, value) && value * seconds >= 0.01 && value * seconds <= 600) return value * seconds;
+      if (YAML::convert<double>::decode(digits, value) && value * seconds >= 0.01 && value * seconds <= 600)
+        return value * seconds;
       break;
     }
     fail(node, fmt::format("{}: '{}' must be a duration from 10ms to 10m, such as 500ms or 2s", what, written));
@@ -138,11 +143,13 @@ Arm parse_arm(const Reader& reader, const YAML::Node& node, const Arm& defaults)
   if (!node["kind"]) reader.fail(node, fmt::format("arms: kind is missing (allowed: {})", names_in(kArmKinds)));
   arm.kind = reader.choice(node["kind"], "kind", kArmKinds);
   arm.name = node["name"] ? reader.text(node["name"], "name") : std::string(name_of(arm.kind));
-  if (arm.name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") != std::string::npos || arm.name.size() > 16) {
+  if (arm.name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") != std::string::npos ||
+      arm.name.size() > 16) {
     reader.fail(node["name"], fmt::format("name: '{}' must be at most 16 of a-z, 0-9 and -", arm.name));
   }
   reader.integer(node, "shards", 1U, 64U, arm.shards);
-  if (arm.shards != 1 && arm.kind != ArmKind::kRingway) reader.fail(node["shards"], "shards: only arms of kind ringway have shards");
+  if (arm.shards != 1 && arm.kind != ArmKind::kRingway)
+    reader.fail(node["shards"], "shards: only arms of kind ringway have shards");
   reader.integer(node, "connections_times", 1U, 64U, arm.connections_times);
   reader.boolean(node, "vary_metadata", arm.vary_metadata);
   reader.integer(node, "paths", 1U, 4096U, arm.paths);
@@ -155,11 +162,13 @@ Arm parse_arm(const Reader& reader, const YAML::Node& node, const Arm& defaults)
   return arm;
 }
 
-Limit parse_limit(const Reader& reader, const YAML::Node& key, const YAML::Node& value, const Arm& arm, const Scenario& scenario) {
+Limit parse_limit(const Reader& reader, const YAML::Node& key, const YAML::Node& value, const Arm& arm,
+                  const Scenario& scenario) {
   Limit limit{.arm = arm.name, .key = key.Scalar(), .value = reader.number(value, key.Scalar(), 1e-9, 1e9)};
   for (const auto& [metric, name] : kCountMetrics) {
     if (limit.key != name) continue;
-    if (arm.kind != ArmKind::kRingway) reader.fail(key, fmt::format("{}: only arms of kind ringway count these", limit.key));
+    if (arm.kind != ArmKind::kRingway)
+      reader.fail(key, fmt::format("{}: only arms of kind ringway count these", limit.key));
     limit.metric = metric;
     return limit;
   }
@@ -184,9 +193,11 @@ std::vector<Limit> parse_limits(const Reader& reader, const YAML::Node& node, co
   if (!node.IsMap()) reader.fail(node, "limits: must be a map from an arm's name to its limits");
   for (const auto& entry : node) {
     const Arm* arm = scenario.find_arm(entry.first.Scalar());
-    if (arm == nullptr) reader.fail(entry.first, fmt::format("limits: the scenario has no arm '{}'", entry.first.Scalar()));
+    if (arm == nullptr)
+      reader.fail(entry.first, fmt::format("limits: the scenario has no arm '{}'", entry.first.Scalar()));
     if (!entry.second.IsMap()) reader.fail(entry.second, "limits: must be a map from limits to numbers");
-    for (const auto& limit : entry.second) limits.push_back(parse_limit(reader, limit.first, limit.second, *arm, scenario));
+    for (const auto& limit : entry.second)
+      limits.push_back(parse_limit(reader, limit.first, limit.second, *arm, scenario));
   }
   return limits;
 }
@@ -198,7 +209,8 @@ Shape parse_shape(const Reader& reader, const YAML::Node& node, const Scenario& 
   reader.integer(node, "streams", 1U, 1'000U, shape.streams);
   reader.integer(node, "requests", uint64_t{1}, uint64_t{1'000'000'000}, shape.requests);
   if (node["duration"]) shape.duration_s = reader.duration(node["duration"], "duration");
-  if ((shape.requests != 0) == (shape.duration_s != 0)) reader.fail(node, "shapes: exactly one of requests and duration is needed");
+  if ((shape.requests != 0) == (shape.duration_s != 0))
+    reader.fail(node, "shapes: exactly one of requests and duration is needed");
   if (node["limits"]) shape.limits = parse_limits(reader, node["limits"], scenario);
   return shape;
 }
@@ -213,7 +225,8 @@ std::vector<Rate> parse_rates(const Reader& reader, const YAML::Node& node) {
     if (rate.is_share) written.pop_back();
     if (!YAML::convert<double>::decode(YAML::Node(written), rate.value) || !(rate.value > 0) || rate.value > 1e7 ||
         (rate.is_share && rate.value > 100)) {
-      reader.fail(entry, fmt::format("rates: '{}' must be requests a second (up to 10000000) or a share such as 50%", entry.Scalar()));
+      reader.fail(entry, fmt::format("rates: '{}' must be requests a second (up to 10000000) or a share such as 50%",
+                                     entry.Scalar()));
     }
     if (rate.is_share) rate.value /= 100;
     rates.push_back(rate);
@@ -223,15 +236,17 @@ std::vector<Rate> parse_rates(const Reader& reader, const YAML::Node& node) {
 
 // What h2load cannot do would silently be left out of its load, so it is refused.
 void check_generators(const Reader& reader, const YAML::Node& root, const Scenario& scenario) {
-  const bool has_h2load =
-      std::find(scenario.generators.begin(), scenario.generators.end(), GeneratorKind::kH2load) != scenario.generators.end();
+  const bool has_h2load = std::find(scenario.generators.begin(), scenario.generators.end(), GeneratorKind::kH2load) !=
+                          scenario.generators.end();
   if (!has_h2load) return;
-  const bool varies = std::any_of(scenario.arms.begin(), scenario.arms.end(), [](const Arm& arm) { return arm.vary_metadata; });
-  const char* obstacle = varies                           ? "vary_metadata"
-                         : !scenario.rates.empty()        ? "rates"
-                         : scenario.stream_messages > 1   ? "stream_messages"
-                                                          : nullptr;
-  if (obstacle != nullptr) reader.fail(root["generators"], fmt::format("generators: h2load cannot do {}; use ringway-load", obstacle));
+  const bool varies =
+      std::any_of(scenario.arms.begin(), scenario.arms.end(), [](const Arm& arm) { return arm.vary_metadata; });
+  const char* obstacle = varies                         ? "vary_metadata"
+                         : !scenario.rates.empty()      ? "rates"
+                         : scenario.stream_messages > 1 ? "stream_messages"
+                                                        : nullptr;
+  if (obstacle != nullptr)
+    reader.fail(root["generators"], fmt::format("generators: h2load cannot do {}; use ringway-load", obstacle));
 }
 
 void parse_generators(const Reader& reader, const YAML::Node& root, Scenario& scenario) {
@@ -250,7 +265,8 @@ void parse_arms(const Reader& reader, const YAML::Node& root, Scenario& scenario
   reader.integer(root, "paths", 1U, 4096U, defaults.paths);
   for (const YAML::Node& node : reader.list(root["arms"], "arms")) {
     Arm arm = parse_arm(reader, node, defaults);
-    if (scenario.find_arm(arm.name) != nullptr) reader.fail(node, fmt::format("arms: '{}' is given twice; give one a name", arm.name));
+    if (scenario.find_arm(arm.name) != nullptr)
+      reader.fail(node, fmt::format("arms: '{}' is given twice; give one a name", arm.name));
     scenario.arms.push_back(std::move(arm));
   }
   if (root["baseline"]) {
@@ -266,14 +282,18 @@ void parse_arms(const Reader& reader, const YAML::Node& root, Scenario& scenario
 }  // namespace
 
 std::string_view name_of(GeneratorKind kind) {
-  return std::find_if(kGenerators.begin(), kGenerators.end(), [&](const auto& entry) { return entry.first == kind; })->second;
+  return std::find_if(kGenerators.begin(), kGenerators.end(), [&](const auto& entry) { return entry.first == kind; })
+      ->second;
 }
 
 std::string_view name_of(ArmKind kind) {
-  return std::find_if(kArmKinds.begin(), kArmKinds.end(), [&](const auto& entry) { return entry.first == kind; })->second;
+  return std::find_if(kArmKinds.begin(), kArmKinds.end(), [&](const auto& entry) { return entry.first == kind; })
+      ->second;
 }
 
-std::string Rate::text() const { return is_share ? fmt::format("{:g}%", value * 100) : fmt::format("{:g}/s", value); }
+std::string Rate::text() const {
+  return is_share ? fmt::format("{:g}%", value * 100) : fmt::format("{:g}/s", value);
+}
 
 const Arm* Scenario::find_arm(std::string_view arm) const {
   const auto found = std::find_if(arms.begin(), arms.end(), [&](const Arm& one) { return one.name == arm; });
@@ -288,9 +308,10 @@ Scenario parse_scenario(const std::string& text, const std::string& path) {
   } catch (const YAML::Exception& error) {
     reader.fail(error.mark, error.msg);
   }
-  reader.require_map(root, "scenario",
-                     {"name", "description", "shapes", "generators", "arms", "baseline", "rates", "rounds", "message_bytes",
-                      "stream_messages", "pipelined", "endpoints", "vary_metadata", "paths", "placement"});
+  reader.require_map(
+      root, "scenario",
+      {"name", "description", "shapes", "generators", "arms", "baseline", "rates", "rounds", "message_bytes",
+       "stream_messages", "pipelined", "endpoints", "vary_metadata", "paths", "placement"});
   for (const char* key : {"name", "shapes", "arms"}) {
     if (!root[key]) reader.fail(root, fmt::format("{}: is missing", key));
   }
@@ -322,7 +343,9 @@ Scenario load_scenario(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   std::ostringstream text;
   text << file.rdbuf();
-  if (!file) throw ScenarioError(fmt::format("{}:1:1: cannot be read (a scenario file such as bench/scenarios/quick.yaml is needed)", path));
+  if (!file)
+    throw ScenarioError(
+        fmt::format("{}:1:1: cannot be read (a scenario file such as bench/scenarios/quick.yaml is needed)", path));
   return parse_scenario(text.str(), path);
 }
 

@@ -25,7 +25,7 @@ struct Arm {
   uint32_t connections_times = 1;  // the shape's connections, multiplied: equal connections per shard
   bool vary_metadata = false;
   uint32_t paths = 1;
-  uint32_t rounds = 0;  // 0: every round; fewer for slow peers, spread evenly over the rounds
+  uint32_t rounds = 0;                 // 0: every round; fewer for slow peers, spread evenly over the rounds
   std::vector<std::string> arguments;  // appended to the arm's command line
 };
 

@@ -60,7 +60,8 @@ bool accepts_connections(uint16_t port) {
 // The inode of the socket that listens on that port, as the links in /proc/PID/fd name it.
 std::string listening_socket(uint16_t port) {
   const std::string table = read_file("/proc/net/tcp");
-  // "  0: 0100007F:1F90 00000000:0000 0A …": local address, remote address, state 0A = listening, …, the tenth is the inode.
+  // "  0: 0100007F:1F90 00000000:0000 0A …": local address, remote address, state 0A = listening, …, the tenth is the
+  // inode.
   const std::string wanted = fmt::format("0100007F:{:04X} 00000000:0000 0A ", port);
   const size_t at = table.find(wanted);
   if (at == std::string::npos) return "";
@@ -94,7 +95,9 @@ bool is_listener_of(pid_t group, uint16_t port) {
 }
 
 // What messages call it: the first word, without its folder.
-std::string program_name(const Command& command) { return std::filesystem::path(command.arguments.front()).filename().string(); }
+std::string program_name(const Command& command) {
+  return std::filesystem::path(command.arguments.front()).filename().string();
+}
 
 const char* program_of(ArmKind kind) {
   switch (kind) {
@@ -109,12 +112,14 @@ const char* program_of(ArmKind kind) {
 
 Programs::Programs(std::string directory) {
   std::error_code error;
-  directory_ = directory.empty() ? std::filesystem::read_symlink("/proc/self/exe", error).parent_path().string() : std::move(directory);
+  directory_ = directory.empty() ? std::filesystem::read_symlink("/proc/self/exe", error).parent_path().string()
+                                 : std::move(directory);
 }
 
 std::string Programs::own(const std::string& name) const {
   std::string file = (std::filesystem::path(directory_) / name).string();
-  if (access(file.c_str(), X_OK) != 0) throw Failure(fmt::format("{} was not found in {}; scripts/build makes it", name, directory_));
+  if (access(file.c_str(), X_OK) != 0)
+    throw Failure(fmt::format("{} was not found in {}; scripts/build makes it", name, directory_));
   return file;
 }
 
@@ -125,17 +130,17 @@ std::optional<std::string> missing_program(ArmKind kind) {
 }
 
 Server::Server(Child child, std::string address)
-    : child_(std::move(child)),
-      address_(std::move(address)),
-      command_line_(bench::command_line(child_.command())) {}
+    : child_(std::move(child)), address_(std::move(address)), command_line_(bench::command_line(child_.command())) {}
 
 std::string Server::stop() {
   const std::optional<Exit> exit = child_.stop(kStopTimeout_ns);
   const std::string name = program_name(child_.command());
-  if (!exit) throw Failure(fmt::format("{} did not end within {} s of SIGTERM", name, kStopTimeout_ns / base::kSecond_ns));
+  if (!exit)
+    throw Failure(fmt::format("{} did not end within {} s of SIGTERM", name, kStopTimeout_ns / base::kSecond_ns));
   // Some take SIGTERM as it is, others end by themselves: both are as asked.
   const bool is_ended_by_us = WIFSIGNALED(exit->status) && WTERMSIG(exit->status) == SIGTERM;
-  if (!exit->is_success() && !is_ended_by_us) throw Failure(fmt::format("{}: {}: {}", name, exit->text(), child_.last_words()));
+  if (!exit->is_success() && !is_ended_by_us)
+    throw Failure(fmt::format("{}: {}: {}", name, exit->text(), child_.last_words()));
   return child_.output();
 }
 
@@ -158,7 +163,8 @@ Server Launcher::origin() {
                            .output_stem = fmt::format("{}/{}-origin", scratch_.path(), ++started_count_)});
 }
 
-Server Launcher::proxy(const Arm& arm, const std::vector<std::string>& origins, const std::vector<std::string>& prefix) {
+Server Launcher::proxy(const Arm& arm, const std::vector<std::string>& origins,
+                       const std::vector<std::string>& prefix) {
   ASSERT(arm.kind != ArmKind::kDirect);
   const auto finish = [&](Command command) {
     command.arguments.insert(command.arguments.begin(), prefix.begin(), prefix.end());
@@ -167,7 +173,8 @@ Server Launcher::proxy(const Arm& arm, const std::vector<std::string>& origins, 
     command.output_stem = fmt::format("{}/{}-{}", scratch_.path(), ++started_count_, arm.name);
     return command;
   };
-  if (arm.kind == ArmKind::kRelay || arm.kind == ArmKind::kRingway) return start_announcing(finish(own_command(arm, origins)));
+  if (arm.kind == ArmKind::kRelay || arm.kind == ArmKind::kRingway)
+    return start_announcing(finish(own_command(arm, origins)));
   for (int attempt = 1;; ++attempt) {
     const std::string directory = fmt::format("{}/{}-files", scratch_.path(), started_count_ + 1);
     std::filesystem::create_directory(directory);
@@ -186,9 +193,11 @@ Command Launcher::own_command(const Arm& arm, const std::vector<std::string>& or
   }
   // One CPU for each shard where the plan has so many; else the scheduler decides.
   const bool is_pinned = plan_.proxy.size() >= arm.shards;
-  const std::vector<int> cpus(plan_.proxy.begin(), plan_.proxy.begin() + (is_pinned ? static_cast<ptrdiff_t>(arm.shards) : 0));
-  Command command{.arguments = {programs_.own("ringway"), "--listen", "127.0.0.1:0", "--shards", fmt::format("{}", arm.shards),
-                                "--cpus", is_pinned ? fmt::format("{}", fmt::join(cpus, ",")) : "none", "--access-log", "off",
+  const std::vector<int> cpus(plan_.proxy.begin(),
+                              plan_.proxy.begin() + (is_pinned ? static_cast<ptrdiff_t>(arm.shards) : 0));
+  Command command{.arguments = {programs_.own("ringway"), "--listen", "127.0.0.1:0", "--shards",
+                                fmt::format("{}", arm.shards), "--cpus",
+                                is_pinned ? fmt::format("{}", fmt::join(cpus, ",")) : "none", "--access-log", "off",
                                 "--stats-at-exit"}};
   for (const std::string& origin : origins) command.arguments.insert(command.arguments.end(), {"--upstream", origin});
   return command;
@@ -238,8 +247,8 @@ Server Launcher::start_polling(Command command, uint16_t port) {
       throw Failure(fmt::format("{}: {}: {}", program_name(child.command()), exit->text(), child.last_words()));
     }
     if (base::monotonic_ns() > deadline_ns) {
-      throw Failure(fmt::format("{}: does not listen on 127.0.0.1:{} after {} s: {}", program_name(child.command()), port,
-                                start_timeout_ns_ / base::kSecond_ns, child.last_words()));
+      throw Failure(fmt::format("{}: does not listen on 127.0.0.1:{} after {} s: {}", program_name(child.command()),
+                                port, start_timeout_ns_ / base::kSecond_ns, child.last_words()));
     }
   }
   return {std::move(child), fmt::format("127.0.0.1:{}", port)};

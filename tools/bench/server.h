@@ -65,7 +65,8 @@ class Launcher {
 
  private:
   Command own_command(const Arm& arm, const std::vector<std::string>& origins) const;
-  Command peer_command(const Arm& arm, uint16_t port, const std::vector<std::string>& origins, const std::string& directory) const;
+  Command peer_command(const Arm& arm, uint16_t port, const std::vector<std::string>& origins,
+                       const std::string& directory) const;
   Server start_announcing(Command command);
   Server start_polling(Command command, uint16_t port);
 

@@ -21,7 +21,9 @@ std::vector<double> sorted_values(const Series& series) {
 
 }  // namespace
 
-double median(std::vector<double> values) { return quantile(std::move(values), 0.5); }
+double median(std::vector<double> values) {
+  return quantile(std::move(values), 0.5);
+}
 
 double quantile(std::vector<double> values, double q) {
   ASSERT(!values.empty());

@@ -39,7 +39,8 @@ double order_coverage(size_t count, size_t k);
 // and `coverage` says how little that is worth. Nothing for an empty series.
 std::optional<Interval> interval_of(const Series& series);
 
-// numerator / denominator and left - right of the rounds that have both. Rounds with a denominator of zero are left out.
+// numerator / denominator and left - right of the rounds that have both. Rounds with a denominator of zero are left
+// out.
 Series paired_ratio(const Series& numerator, const Series& denominator);
 Series paired_difference(const Series& left, const Series& right);
 

@@ -42,7 +42,7 @@ std::optional<double> mean_latency(const Cell& cell) {
   return cell.report.latency->mean;
 }
 
-template <std::optional<double> Latency::*Quantile>
+template <std::optional<double> Latency::* Quantile>
 std::optional<double> latency_at(const Cell& cell) {
   if (!cell.report.latency) return std::nullopt;
   return (*cell.report.latency).*Quantile;
@@ -53,9 +53,15 @@ std::optional<double> switches(const Cell& cell) {
   return per_request(static_cast<double>(cell.proxy.switches), cell);
 }
 
-std::optional<double> enters(const Cell& cell) { return counter_per_request(cell, "enters"); }
-std::optional<double> sends(const Cell& cell) { return counter_per_request(cell, "sends"); }
-std::optional<double> rate_achieved(const Cell& cell) { return cell.report.rate_achieved; }
+std::optional<double> enters(const Cell& cell) {
+  return counter_per_request(cell, "enters");
+}
+std::optional<double> sends(const Cell& cell) {
+  return counter_per_request(cell, "sends");
+}
+std::optional<double> rate_achieved(const Cell& cell) {
+  return cell.report.rate_achieved;
+}
 
 Figure figure_of(Metric metric) {
   switch (metric) {
@@ -87,7 +93,8 @@ bool is_in(const Group& group, const std::string& name) {
 }
 
 std::string direct_arm(const Group& group) {
-  const auto found = std::find_if(group.arms.begin(), group.arms.end(), [](const Arm& arm) { return arm.kind == ArmKind::kDirect; });
+  const auto found =
+      std::find_if(group.arms.begin(), group.arms.end(), [](const Arm& arm) { return arm.kind == ArmKind::kDirect; });
   return found == group.arms.end() ? "" : found->name;
 }
 
@@ -177,8 +184,9 @@ void judge_errors(const Group& group, const std::vector<Row>& rows, std::vector<
                         .key = "errors",
                         .limit = 0,
                         .outcome = Verdict::Outcome::kFails,
-                        .reason = row.failed_rounds == 0 ? fmt::format("{} failed calls", row.errors)
-                                                         : fmt::format("{} rounds without figures: {}", row.failed_rounds, row.failure)});
+                        .reason = row.failed_rounds == 0
+                                      ? fmt::format("{} failed calls", row.errors)
+                                      : fmt::format("{} rounds without figures: {}", row.failed_rounds, row.failure)});
   }
 }
 
@@ -197,7 +205,8 @@ double median_cpus(const Group& group, Amount amount) {
 Summary summarise(const Group& group, const std::string& baseline) {
   Summary summary;
   const std::string direct = direct_arm(group);
-  for (const Arm& arm : group.arms) summary.rows.push_back(row_of(group, arm, direct, is_in(group, baseline) ? baseline : ""));
+  for (const Arm& arm : group.arms)
+    summary.rows.push_back(row_of(group, arm, direct, is_in(group, baseline) ? baseline : ""));
   for (const Limit& limit : group.shape.limits) summary.verdicts.push_back(judge(group, limit));
   judge_errors(group, summary.rows, summary.verdicts);
   summary.foreign_cpu = median_cpus(group, [](const Cell& cell) { return cell.machine_busy_s - cell.ours_busy_s; });

@@ -18,12 +18,13 @@ std::string added_text(const std::optional<Interval>& interval) {
 }
 
 std::string length_text(const Group& group) {
-  return group.shape.requests != 0 ? fmt::format("{} requests", group.shape.requests) : fmt::format("{:g} s", group.shape.duration_s);
+  return group.shape.requests != 0 ? fmt::format("{} requests", group.shape.requests)
+                                   : fmt::format("{:g} s", group.shape.duration_s);
 }
 
 std::string load_text(const Scenario& scenario, const Group& group) {
-  std::string text = fmt::format("{} connections x {} streams, {}-byte messages", group.shape.connections, group.shape.streams,
-                                 scenario.message_bytes);
+  std::string text = fmt::format("{} connections x {} streams, {}-byte messages", group.shape.connections,
+                                 group.shape.streams, scenario.message_bytes);
   if (scenario.stream_messages > 1) {
     text += fmt::format(" ({} a call{})", scenario.stream_messages, scenario.is_pipelined ? ", pipelined" : "");
   }
@@ -41,11 +42,14 @@ std::string short_number(double value) {
   return fmt::format("{:.4f}", value);
 }
 
-std::string short_number(const std::optional<double>& value) { return value ? short_number(*value) : "-"; }
+std::string short_number(const std::optional<double>& value) {
+  return value ? short_number(*value) : "-";
+}
 
 std::string interval_text(const std::optional<Interval>& interval) {
   if (!interval) return "-";
-  return fmt::format("{} [{} .. {}]", short_number(interval->median), short_number(interval->low), short_number(interval->high));
+  return fmt::format("{} [{} .. {}]", short_number(interval->median), short_number(interval->low),
+                     short_number(interval->high));
 }
 
 std::string group_name(const Group& group) {
@@ -56,22 +60,25 @@ std::string group_name(const Group& group) {
 
 std::string closed_table(const Scenario& scenario, const Group& group, const Summary& summary) {
   const std::string loop = group.rate ? fmt::format("offered {:.0f}/s", group.rate_per_s) : "closed loop";
-  std::string text = fmt::format("{}, {}, {}, {} rounds of {}\n", load_text(scenario, group), name_of(group.generator), loop,
-                                 group.rounds, length_text(group));
+  std::string text = fmt::format("{}, {}, {}, {} rounds of {}\n", load_text(scenario, group), name_of(group.generator),
+                                 loop, group.rounds, length_text(group));
   // h2load reports no quantiles, so its tables show what is added to the mean.
   const bool has_quantiles = group.generator == GeneratorKind::kRingwayLoad;
   const std::string ratio_head = scenario.baseline.empty() ? "" : fmt::format("CPU x {}", scenario.baseline);
-  text += fmt::format("{:<16} {:>8} {:>7} {:>7} {:>7} {:>7} {:>7} {:>7} {:>7} {:>20} {:>7} {:>7}\n", "latencies in us", "rate/s",
-                      "p50", "p90", "p99", "mean", has_quantiles ? "+p50" : "+mean", "+p99", "CPU us", ratio_head, "enters", "sends");
+  text += fmt::format("{:<16} {:>8} {:>7} {:>7} {:>7} {:>7} {:>7} {:>7} {:>7} {:>20} {:>7} {:>7}\n", "latencies in us",
+                      "rate/s", "p50", "p90", "p99", "mean", has_quantiles ? "+p50" : "+mean", "+p99", "CPU us",
+                      ratio_head, "enters", "sends");
   for (const Row& row : summary.rows) {
     if (row.rounds == 0) {
-      text += fmt::format("{:<16} no figures: {}\n", row.arm, row.failure.empty() ? "it took part in no round" : row.failure);
+      text += fmt::format("{:<16} no figures: {}\n", row.arm,
+                          row.failure.empty() ? "it took part in no round" : row.failure);
       continue;
     }
     const std::string errors = row.errors != 0 ? fmt::format("  ! {} errors", row.errors) : "";
     text += fmt::format("{:<16} {:>8} {:>7} {:>7} {:>7} {:>7} {:>7} {:>7} {:>7} {:>20} {:>7} {:>7}{}\n", row.arm,
-                        short_number(row.rate_achieved), short_number(row.p50), short_number(row.p90), short_number(row.p99),
-                        short_number(row.mean), added_text(has_quantiles ? row.added_p50 : row.added_mean), added_text(row.added_p99),
+                        short_number(row.rate_achieved), short_number(row.p50), short_number(row.p90),
+                        short_number(row.p99), short_number(row.mean),
+                        added_text(has_quantiles ? row.added_p50 : row.added_mean), added_text(row.added_p99),
                         row.cpu_us ? short_number(row.cpu_us->median) : "-", interval_text(row.cpu_ratio),
                         short_number(row.enters_per_request), short_number(row.sends_per_request), errors);
   }
@@ -79,10 +86,10 @@ std::string closed_table(const Scenario& scenario, const Group& group, const Sum
 }
 
 std::string rate_table_head(const Scenario& scenario, const Group& group) {
-  return fmt::format("{}, {}, open loop at shares of each arm's own maximum, {} rounds of {}\n", load_text(scenario, group),
-                     name_of(group.generator), group.rounds, length_text(group)) +
-         fmt::format("{:<16} {:>4} {:>7} {:>8} {:>22} {:>22} {:>22} {:>7}\n", "added us", "load", "offered", "achieved", "+p50",
-                     "+p90", "+p99", "CPU us");
+  return fmt::format("{}, {}, open loop at shares of each arm's own maximum, {} rounds of {}\n",
+                     load_text(scenario, group), name_of(group.generator), group.rounds, length_text(group)) +
+         fmt::format("{:<16} {:>4} {:>7} {:>8} {:>22} {:>22} {:>22} {:>7}\n", "added us", "load", "offered", "achieved",
+                     "+p50", "+p90", "+p99", "CPU us");
 }
 
 std::string rate_table_rows(const Group& group, const Summary& summary) {
@@ -105,12 +112,14 @@ std::string rate_table_rows(const Group& group, const Summary& summary) {
 std::string arm_notes(const Summary& summary) {
   std::string text;
   for (const Row& row : summary.rows) {
-    for (const auto& [kind, count] : row.errors_by_kind) text += fmt::format("! {}: {} calls failed: {}\n", row.arm, count, kind);
+    for (const auto& [kind, count] : row.errors_by_kind)
+      text += fmt::format("! {}: {} calls failed: {}\n", row.arm, count, kind);
     if (row.rounds != 0 && row.failed_rounds != 0) {
       text += fmt::format("! {}: {} rounds without figures: {}\n", row.arm, row.failed_rounds, row.failure);
     }
     if (row.is_bottleneck) {
-      text += fmt::format("! {}: the generator was the limit: {}\n", row.arm, row.bottleneck_reason.empty() ? "it says so" : row.bottleneck_reason);
+      text += fmt::format("! {}: the generator was the limit: {}\n", row.arm,
+                          row.bottleneck_reason.empty() ? "it says so" : row.bottleneck_reason);
     }
     if (row.is_behind) text += fmt::format("! {}: achieved less than 99 % of the offered rate\n", row.arm);
   }
@@ -120,10 +129,12 @@ std::string arm_notes(const Summary& summary) {
 std::string group_notes(const Group& group, const Summary& summary) {
   std::string text;
   if (group.rounds < kRoundsToJudge) {
-    text += fmt::format("! {} rounds: the intervals cover {:.0f} %, not 95 %\n", group.rounds, 100 * order_coverage(group.rounds, 1));
+    text += fmt::format("! {} rounds: the intervals cover {:.0f} %, not 95 %\n", group.rounds,
+                        100 * order_coverage(group.rounds, 1));
   }
   if (summary.foreign_cpu > kForeignCpu_max || summary.stolen_cpu > kForeignCpu_max) {
-    text += fmt::format("! other programs kept {:.2f} CPUs busy, other machines took {:.2f}\n", summary.foreign_cpu, summary.stolen_cpu);
+    text += fmt::format("! other programs kept {:.2f} CPUs busy, other machines took {:.2f}\n", summary.foreign_cpu,
+                        summary.stolen_cpu);
   }
   return text;
 }
@@ -134,7 +145,8 @@ std::string verdict_line(const Verdict& verdict, const std::string& group) {
                                                                       : "skip";
   std::string figure = verdict.measured ? interval_text(verdict.measured) : "";
   if (!verdict.reason.empty()) figure += (figure.empty() ? "" : ": ") + verdict.reason;
-  return fmt::format("{}  {:<24} {:<16} {:<28} {} (limit {:g})\n", outcome, group, verdict.arm, verdict.key, figure, verdict.limit);
+  return fmt::format("{}  {:<24} {:<16} {:<28} {} (limit {:g})\n", outcome, group, verdict.arm, verdict.key, figure,
+                     verdict.limit);
 }
 
 }  // namespace ringway::bench

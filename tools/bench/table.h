@@ -27,7 +27,7 @@ std::string group_name(const Group& group);
 
 // A positive number in at most seven characters, with three digits that count: 0.0123, 1.23, 45.6, 789, 12345.
 std::string short_number(double value);
-std::string short_number(const std::optional<double>& value);  // "-" for nothing
+std::string short_number(const std::optional<double>& value);        // "-" for nothing
 std::string interval_text(const std::optional<Interval>& interval);  // "1.02 [0.98 .. 1.07]"
 
 }  // namespace ringway::bench

@@ -30,8 +30,8 @@ uint64_t field(const std::string& text, const std::string& key) {
 uint64_t switches_of(pid_t process) {
   uint64_t sum = 0;
   std::error_code error;
-  for (std::filesystem::directory_iterator task(fmt::format("/proc/{}/task", process), error), end; !error && task != end;
-       task.increment(error)) {
+  for (std::filesystem::directory_iterator task(fmt::format("/proc/{}/task", process), error), end;
+       !error && task != end; task.increment(error)) {
     const std::string status = read_file(task->path().string() + "/status");
     sum += field(status, "voluntary_ctxt_switches") + field(status, "nonvoluntary_ctxt_switches");
   }
@@ -98,7 +98,8 @@ MachineTime machine_time() {
   line >> label;
   for (double& value : ticks) line >> value;
   const auto per_second = static_cast<double>(sysconf(_SC_CLK_TCK));
-  return {.busy_s = (ticks[0] + ticks[1] + ticks[2] + ticks[5] + ticks[6]) / per_second, .stolen_s = ticks[7] / per_second};
+  return {.busy_s = (ticks[0] + ticks[1] + ticks[2] + ticks[5] + ticks[6]) / per_second,
+          .stolen_s = ticks[7] / per_second};
 }
 
 }  // namespace ringway::bench

@@ -187,8 +187,9 @@ void EchoConnection::start_response(Stream& stream) {
     case Answer::kEcho: break;
     case Answer::kFixed: {
       const auto size = static_cast<uint32_t>(stream.wishes->response_bytes);
-      const uint8_t prefix[kMessagePrefix_bytes] = {0, static_cast<uint8_t>(size >> 24), static_cast<uint8_t>(size >> 16),
-                                                    static_cast<uint8_t>(size >> 8), static_cast<uint8_t>(size)};
+      const uint8_t prefix[kMessagePrefix_bytes] = {0, static_cast<uint8_t>(size >> 24),
+                                                    static_cast<uint8_t>(size >> 16), static_cast<uint8_t>(size >> 8),
+                                                    static_cast<uint8_t>(size)};
       stream.pending.append(prefix);
       stream.zeros_left = size;
       break;
@@ -289,8 +290,8 @@ int EchoConnection::write_data(Stream& stream, const uint8_t* frame_header, size
 
 void EchoConnection::drain() {
   is_draining_ = true;
-  nghttp2_submit_goaway(session(), NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(session()), NGHTTP2_NO_ERROR,
-                        nullptr, 0);
+  nghttp2_submit_goaway(session(), NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(session()),
+                        NGHTTP2_NO_ERROR, nullptr, 0);
   for (Stream* watch : watches_) {
     watch->is_stopping = true;
     resume(*watch);

@@ -23,13 +23,13 @@ struct Stream : base::Timer, StreamLink {
   Answer answer = Answer::kEcho;
   bool has_request_ended = false;
   bool has_response_started = false;
-  bool is_deferred = false;             // the session asks for no bytes until it is told there are some
-  bool is_delayed = false;              // the timer has not fired yet
-  bool has_waited = false;              // it has
-  bool is_stopping = false;             // a watch that must end because the process does
-  uint64_t zeros_left = 0;              // of a fixed answer's payload
-  session::ByteBuffer pending;          // to be sent
-  uint32_t uncredited_bytes = 0;        // of `pending`, whose flow-control credit goes back as they leave
+  bool is_deferred = false;       // the session asks for no bytes until it is told there are some
+  bool is_delayed = false;        // the timer has not fired yet
+  bool has_waited = false;        // it has
+  bool is_stopping = false;       // a watch that must end because the process does
+  uint64_t zeros_left = 0;        // of a fixed answer's payload
+  session::ByteBuffer pending;    // to be sent
+  uint32_t uncredited_bytes = 0;  // of `pending`, whose flow-control credit goes back as they leave
   std::unique_ptr<Wishes> wishes;
 };
 

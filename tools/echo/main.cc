@@ -19,7 +19,8 @@ constexpr const char* kDescription =
     "request's end.\n"
     "grpc.health.v1.Health/Check and Watch answer SERVING.";
 
-constexpr const char* kMetadata = R"(Request metadata asks for faults; all but the echoed headers act at the first DATA frame or the end of the request:
+constexpr const char* kMetadata =
+    R"(Request metadata asks for faults; all but the echoed headers act at the first DATA frame or the end of the request:
   x-echo-delay-ms: N        waits before the answer (or reset) begins
   x-echo-status: N          the answer's grpc-status
   x-echo-message: TEXT      the answer's grpc-message (percent-encoded by the caller)
@@ -41,7 +42,8 @@ std::expected<std::vector<io::Fd>, std::string> listen_all(const io::Address& wa
       continue;
     }
     auto socket = io::listen_socket(address, {.reuse_port = count > 1});
-    if (!socket) return std::unexpected(fmt::format("cannot listen on {}: {}", address.text(), describe(socket.error())));
+    if (!socket)
+      return std::unexpected(fmt::format("cannot listen on {}: {}", address.text(), describe(socket.error())));
     address = io::local_address(*socket);
     sockets.push_back(std::move(*socket));
   }
@@ -74,9 +76,12 @@ int main(int argc, char** argv) {
     std::fputs(fmt::format("ringway-echo: {}\n", usable.error()).c_str(), stderr);
     return tools::kExitFailure;
   }
-  const echo::ServerOptions options{.concurrent_streams_max = static_cast<uint32_t>(stream_count), .drain_ns = drain_ns};
-  std::fputs(fmt::format("ringway-echo ready: listening on {}, {} threads\n", io::local_address(sockets->front()).text(),
-                         thread_count).c_str(), stderr);
+  const echo::ServerOptions options{.concurrent_streams_max = static_cast<uint32_t>(stream_count),
+                                    .drain_ns = drain_ns};
+  std::fputs(fmt::format("ringway-echo ready: listening on {}, {} threads\n",
+                         io::local_address(sockets->front()).text(), thread_count)
+                 .c_str(),
+             stderr);
   std::vector<std::thread> threads;
   for (const io::Fd& socket : *sockets) {
     threads.emplace_back([&options, &stop, fd = socket.get()] {

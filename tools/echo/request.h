@@ -21,16 +21,16 @@ enum class Answer : uint8_t {
 
 // The rare part of a request: made only when metadata asks for something.
 struct Wishes {
-  uint64_t delay_ns = 0;            // x-echo-delay-ms
-  uint32_t grpc_status = 0;         // x-echo-status
-  std::string grpc_message;         // x-echo-message, sent as it is given (percent-encoded by the caller)
-  uint32_t reset_code = 0;          // x-echo-reset-code
+  uint64_t delay_ns = 0;     // x-echo-delay-ms
+  uint32_t grpc_status = 0;  // x-echo-status
+  std::string grpc_message;  // x-echo-message, sent as it is given (percent-encoded by the caller)
+  uint32_t reset_code = 0;   // x-echo-reset-code
   bool has_reset_code = false;
-  bool is_trailers_only = false;    // x-echo-trailers-only
-  bool wants_headers = false;       // x-echo-headers
-  uint64_t response_bytes = 0;      // x-echo-response-bytes
+  bool is_trailers_only = false;                             // x-echo-trailers-only
+  bool wants_headers = false;                                // x-echo-headers
+  uint64_t response_bytes = 0;                               // x-echo-response-bytes
   std::vector<std::pair<std::string, std::string>> headers;  // to be sent back, names with their "echo-" prefix
-  std::string status_text;          // of grpc_status, referred to by the frame
+  std::string status_text;                                   // of grpc_status, referred to by the frame
 };
 
 // Collects one request's header list as nghttp2 decodes it; reused from request to request of a connection.

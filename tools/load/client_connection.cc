@@ -69,7 +69,8 @@ struct ClientConnection::Callbacks {
     }
   }
 
-  static int data_received(nghttp2_session* session, uint8_t, int32_t id, const uint8_t*, size_t size, void* user_data) {
+  static int data_received(nghttp2_session* session, uint8_t, int32_t id, const uint8_t*, size_t size,
+                           void* user_data) {
     if (Call* call = call_of(session, id)) connection_of(user_data)->take_data(*call, size);
     nghttp2_session_consume(session, id, size);
     return 0;

@@ -18,19 +18,19 @@ class ClientConnection;
 // One call slot of a connection, used again and again.
 struct Call {
   ClientConnection* connection = nullptr;
-  uint32_t seat = 0;                 // of the worker that it belongs to
-  int32_t id = 0;                    // of its stream; 0: free
-  int32_t grpc_status = -1;          // -1: none came
+  uint32_t seat = 0;         // of the worker that it belongs to
+  int32_t id = 0;            // of its stream; 0: free
+  int32_t grpc_status = -1;  // -1: none came
   int32_t http_status = 0;
-  uint32_t path = 0;                 // which of the paths
+  uint32_t path = 0;  // which of the paths
   uint64_t intended_ns = 0;
-  uint64_t sent_ns = 0;              // when it was handed to the connection
-  uint64_t sent_bytes = 0;           // of messages
-  uint64_t unsent_bytes = 0;         // of messages that may be sent now
+  uint64_t sent_ns = 0;       // when it was handed to the connection
+  uint64_t sent_bytes = 0;    // of messages
+  uint64_t unsent_bytes = 0;  // of messages that may be sent now
   uint64_t received_bytes = 0;
-  uint64_t held_messages = 0;        // wait for the echo of the one before
-  bool is_deferred = false;          // the session asks for no bytes until it is told there are some
-  bool has_ended = false;            // the peer ended its side
+  uint64_t held_messages = 0;  // wait for the echo of the one before
+  bool is_deferred = false;    // the session asks for no bytes until it is told there are some
+  bool has_ended = false;      // the peer ended its side
 };
 
 enum class Outcome : uint8_t { kAnswered, kReset, kConnectionGoingAway, kConnectionLost };
@@ -49,15 +49,15 @@ class CallOwner {
 // What all calls of a run have in common; outlives the connections.
 struct CallShape {
   FieldList fields;
-  std::vector<uint32_t> fixed;       // fields of every request, in order, after the path
-  uint32_t first_path = 0;           // fields: one per path, consecutive
+  std::vector<uint32_t> fixed;  // fields of every request, in order, after the path
+  uint32_t first_path = 0;      // fields: one per path, consecutive
   uint32_t method = 0;
   uint32_t scheme = 0;
   bool varies_metadata = false;
   uint32_t grpc_timeout = 0;
   uint32_t traceparent = 0;
   uint32_t authorization = 0;
-  std::vector<uint8_t> message;      // one message with its gRPC prefix
+  std::vector<uint8_t> message;  // one message with its gRPC prefix
   uint64_t message_count = 1;
   bool is_pipelined = false;
   session::WindowOptions windows;

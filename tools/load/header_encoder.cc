@@ -15,7 +15,7 @@ struct StaticField {
 };
 // What gRPC requests use of RFC 7541 appendix A.
 constexpr StaticField kStatic[] = {
-    {1, ":authority", ""},   {3, ":method", "POST"}, {4, ":path", "/"},       {6, ":scheme", "http"},
+    {1, ":authority", ""},   {3, ":method", "POST"},    {4, ":path", "/"},        {6, ":scheme", "http"},
     {7, ":scheme", "https"}, {23, "authorization", ""}, {31, "content-type", ""}, {58, "user-agent", ""},
 };
 constexpr uint32_t kStaticCount = 61;
@@ -29,8 +29,8 @@ struct HuffmanCode {
 // The Huffman code of RFC 7541 appendix B is canonical: codes of one length are consecutive in the order of their
 // symbols, and the first code of a length follows from the last shorter one.
 constexpr std::array<HuffmanCode, 256> make_huffman_codes() {
-  constexpr std::string_view kByLength[] = {
-      "012aceiost", " %-./3456789=A_bdfghlmnpru", ":BCDEFGHIJKLMNOPQRSTUVWYjkqvwxyz", "&*,;XZ"};
+  constexpr std::string_view kByLength[] = {"012aceiost", " %-./3456789=A_bdfghlmnpru",
+                                            ":BCDEFGHIJKLMNOPQRSTUVWYjkqvwxyz", "&*,;XZ"};
   std::array<HuffmanCode, 256> codes{};
   uint32_t next = 0;
   for (uint32_t i = 0; i < std::size(kByLength); ++i) {
@@ -42,7 +42,8 @@ constexpr std::array<HuffmanCode, 256> make_huffman_codes() {
   return codes;
 }
 constexpr std::array<HuffmanCode, 256> kHuffman = make_huffman_codes();
-static_assert(kHuffman['a'].code == 0x3 && kHuffman['r'].code == 0x2c && kHuffman[':'].code == 0x5c && kHuffman['&'].code == 0xf8);
+static_assert(kHuffman['a'].code == 0x3 && kHuffman['r'].code == 0x2c && kHuffman[':'].code == 0x5c &&
+              kHuffman['&'].code == 0xf8);
 
 void put_integer(ByteBuffer& out, uint8_t pattern, uint32_t prefix_bits, uint32_t value) {
   const uint32_t full = (1u << prefix_bits) - 1;
@@ -138,7 +139,9 @@ void HeaderEncoder::add(ByteBuffer& out, uint32_t field) {
   }
 }
 
-void HeaderEncoder::add_varying(ByteBuffer& out, uint32_t field, std::string_view value) { add_literal(out, field, value); }
+void HeaderEncoder::add_varying(ByteBuffer& out, uint32_t field, std::string_view value) {
+  add_literal(out, field, value);
+}
 
 void HeaderEncoder::add_literal(ByteBuffer& out, uint32_t field, std::string_view value) {
   const FieldList::Field& known = fields_[field];

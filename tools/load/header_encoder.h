@@ -62,8 +62,8 @@ class HeaderEncoder {
   void evict_to(uint32_t bytes);
 
   const FieldList& fields_;
-  std::deque<Entry> table_;              // oldest first
-  std::vector<uint64_t> inserted_as_;    // the number of each field's latest insertion, from 1; 0: none
+  std::deque<Entry> table_;            // oldest first
+  std::vector<uint64_t> inserted_as_;  // the number of each field's latest insertion, from 1; 0: none
   uint64_t evicted_count_ = 0;
   uint32_t used_bytes_ = 0;
   uint32_t limit_bytes_ = kTable_bytes;

@@ -22,7 +22,8 @@ load::CallShape make_shape(const load::Options& options) {
   shape.method = shape.fields.add(":method", "POST");
   shape.scheme = shape.fields.add(":scheme", "http");
   for (uint64_t i = 0; i < options.paths; ++i) {
-    const uint32_t field = shape.fields.add(":path", options.paths == 1 ? options.path : fmt::format("{}{}", options.path, i));
+    const uint32_t field =
+        shape.fields.add(":path", options.paths == 1 ? options.path : fmt::format("{}{}", options.path, i));
     if (i == 0) shape.first_path = field;
   }
   const std::string authority = options.target.is_unix() ? "localhost" : options.target.text();
@@ -35,8 +36,8 @@ load::CallShape make_shape(const load::Options& options) {
   shape.authorization = shape.fields.add_varying("authorization");
 
   const auto size = static_cast<uint32_t>(options.message_bytes);
-  shape.message = {0, static_cast<uint8_t>(size >> 24), static_cast<uint8_t>(size >> 16), static_cast<uint8_t>(size >> 8),
-                   static_cast<uint8_t>(size)};
+  shape.message = {0, static_cast<uint8_t>(size >> 24), static_cast<uint8_t>(size >> 16),
+                   static_cast<uint8_t>(size >> 8), static_cast<uint8_t>(size)};
   for (uint32_t i = 0; i < size; ++i) shape.message.push_back(static_cast<uint8_t>('a' + i % 26));
   shape.message_count = options.stream_messages;
   shape.is_pipelined = options.is_pipelined;
@@ -86,6 +87,7 @@ int main(int argc, char** argv) {
 
   const auto total = std::make_unique<load::Result>();
   for (const auto& worker : workers) total->merge(worker->result());
-  std::fputs((options.wants_json ? load::json_report(options, *total) : load::text_report(options, *total)).c_str(), stdout);
+  std::fputs((options.wants_json ? load::json_report(options, *total) : load::text_report(options, *total)).c_str(),
+             stdout);
   return total->errors.empty() ? tools::kExitDone : tools::kExitFailure;
 }

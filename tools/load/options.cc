@@ -14,7 +14,8 @@ constexpr const char* kDescription =
     "Makes gRPC calls and measures them. Closed loop: each connection keeps --streams calls in flight. Open loop "
     "(--rate): calls\nstart on a schedule, at most connections x streams in flight; one that has to wait keeps its "
     "intended start, so that a slow\ntarget cannot hide its latency.";
-constexpr const char* kNotes = R"(Latencies are those of calls that ended with grpc-status 0; every other end is counted by kind under errors. In JSON
+constexpr const char* kNotes =
+    R"(Latencies are those of calls that ended with grpc-status 0; every other end is counted by kind under errors. In JSON
 "latency_us" counts from the intended start, "latency_from_send_us" from when the call was handed to its connection.
 Exit: 0 without errors, 1 with errors or without a connection, 2 bad flags.)";
 
@@ -36,7 +37,8 @@ void add_header(CLI::App& app, std::vector<std::pair<std::string, std::string>>&
              const size_t colon = text.find(':');
              const std::string name = text.substr(0, colon);
              if (colon == std::string::npos || !is_token(name)) {
-               throw CLI::ValidationError("--header", fmt::format("'{}' is not a lower-case name, a colon and a value", text));
+               throw CLI::ValidationError("--header",
+                                          fmt::format("'{}' is not a lower-case name, a colon and a value", text));
              }
              size_t start = text.find_first_not_of(' ', colon + 1);
              if (start == std::string::npos) start = text.size();
@@ -44,8 +46,9 @@ void add_header(CLI::App& app, std::vector<std::pair<std::string, std::string>>&
              size += text.size() + 32;
            }
            if (size > kHeaders_bytes_max) {
-             throw CLI::ValidationError("--header", fmt::format("'{}...' and the others are {} bytes, at most {} are allowed",
-                                                                texts.front().substr(0, 20), size, kHeaders_bytes_max));
+             throw CLI::ValidationError("--header",
+                                        fmt::format("'{}...' and the others are {} bytes, at most {} are allowed",
+                                                    texts.front().substr(0, 20), size, kHeaders_bytes_max));
            }
          },
          "a request header, may be repeated")
@@ -72,15 +75,18 @@ void add_volume_options(CLI::App& app, Options& options) {
   tools::add_number(app, "--connections", options.connections, 1, 25'000, "connections, over all threads (1)");
   tools::add_number(app, "--streams", options.streams, 1, 10'000, "calls in flight per connection, at most (1)");
   tools::add_number(app, "--threads", options.threads, 1, 256, "threads, each with its own ring and connections (1)");
-  auto* requests = tools::add_number(app, "--requests", options.requests, 1, 10'000'000'000, "calls to make after the warm-up");
-  tools::add_duration(app, "--duration", options.duration_ns, "time to make calls for after the warm-up")->excludes(requests);
+  auto* requests =
+      tools::add_number(app, "--requests", options.requests, 1, 10'000'000'000, "calls to make after the warm-up");
+  tools::add_duration(app, "--duration", options.duration_ns, "time to make calls for after the warm-up")
+      ->excludes(requests);
   tools::add_number(app, "--rate", options.rate, 1, 10'000'000, "open loop: calls a second, over all connections");
   tools::add_duration(app, "--warmup", options.warmup_ns, "calls intended to start in it are not recorded (0s)");
 }
 
 void add_call_options(CLI::App& app, Options& options, uint64_t& connection_window, uint64_t& stream_window) {
   tools::add_number(app, "--message-bytes", options.message_bytes, 0, 64 * base::kMiB, "payload of each message (32)");
-  tools::add_number(app, "--paths", options.paths, 1, 10'000, "request paths in turn: a number is added to --path (1: none)");
+  tools::add_number(app, "--paths", options.paths, 1, 10'000,
+                    "request paths in turn: a number is added to --path (1: none)");
   tools::add_number(app, "--stream-messages", options.stream_messages, 1, 1'000'000'000,
                     "messages per call, each sent when the echo of the one before came (1)");
   app.add_flag("--pipelined", options.is_pipelined, "sends a call's messages without waiting for their echoes");
@@ -97,7 +103,8 @@ void add_call_options(CLI::App& app, Options& options, uint64_t& connection_wind
 std::string contradiction(const Options& options) {
   if (options.requests == 0 && options.duration_ns == 0) return "one of --requests and --duration above 0s is required";
   if (options.threads > options.connections) {
-    return fmt::format("--threads: {} is more than --connections ({}), and a connection belongs to one thread", options.threads, options.connections);
+    return fmt::format("--threads: {} is more than --connections ({}), and a connection belongs to one thread",
+                       options.threads, options.connections);
   }
   if (options.requests != 0 && options.requests < options.threads) {
     return fmt::format("--requests: {} is less than --threads ({})", options.requests, options.threads);

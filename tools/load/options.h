@@ -17,11 +17,11 @@ struct Options {
   io::Address target;
   std::string path;
   uint64_t connections = 1;
-  uint64_t streams = 1;              // calls in flight per connection
+  uint64_t streams = 1;  // calls in flight per connection
   uint64_t threads = 1;
-  uint64_t requests = 0;             // 0: by duration
-  uint64_t duration_ns = 0;          // 0: by requests
-  uint64_t rate = 0;                 // calls a second over all connections; 0: closed loop
+  uint64_t requests = 0;     // 0: by duration
+  uint64_t duration_ns = 0;  // 0: by requests
+  uint64_t rate = 0;         // calls a second over all connections; 0: closed loop
   uint64_t warmup_ns = 0;
   uint64_t message_bytes = 32;
   uint64_t paths = 1;

@@ -11,7 +11,9 @@ constexpr double kBusy = 0.95;
 // target.
 constexpr uint64_t kOwnLag_ns_max = base::kMillisecond_ns;
 
-double us(uint64_t ns) noexcept { return static_cast<double>(ns) / 1e3; }
+double us(uint64_t ns) noexcept {
+  return static_cast<double>(ns) / 1e3;
+}
 
 std::string json_text(std::string_view text) {
   std::string quoted = "\"";
@@ -27,9 +29,10 @@ std::string json_text(std::string_view text) {
 }
 
 std::string json_distribution(const stats::Histogram& histogram) {
-  return fmt::format(R"({{"mean": {:.3f}, "p50": {:.3f}, "p90": {:.3f}, "p99": {:.3f}, "p99.9": {:.3f}, "max": {:.3f}}})",
-                     histogram.mean() / 1e3, us(histogram.percentile(50)), us(histogram.percentile(90)),
-                     us(histogram.percentile(99)), us(histogram.percentile(99.9)), us(histogram.maximum()));
+  return fmt::format(
+      R"({{"mean": {:.3f}, "p50": {:.3f}, "p90": {:.3f}, "p99": {:.3f}, "p99.9": {:.3f}, "max": {:.3f}}})",
+      histogram.mean() / 1e3, us(histogram.percentile(50)), us(histogram.percentile(90)), us(histogram.percentile(99)),
+      us(histogram.percentile(99.9)), us(histogram.maximum()));
 }
 
 std::string text_row(std::string_view name, const stats::Histogram& histogram) {
@@ -50,7 +53,9 @@ uint64_t error_count(const Result& result) noexcept {
 
 }  // namespace
 
-double achieved_rate(const Result& result) noexcept { return per_second(result.success_count, result); }
+double achieved_rate(const Result& result) noexcept {
+  return per_second(result.success_count, result);
+}
 
 std::string bottleneck_reason(const Options& options, const Result& result) {
   if (options.rate != 0 && result.own_lag.percentile(99) > kOwnLag_ns_max) {
@@ -69,37 +74,44 @@ std::string json_report(const Options& options, const Result& result) {
   }
   const std::string reason = bottleneck_reason(options, result);
   std::string text = "{\n";
-  text += fmt::format("  \"requests\": {},\n  \"succeeded\": {},\n  \"errors\": {{{}}},\n", result.request_count, result.success_count, errors);
-  text += fmt::format("  \"duration_s\": {:.6f},\n  \"rate_offered\": {},\n  \"rate_achieved\": {:.1f},\n", result.duration_s,
-                      options.rate != 0 ? fmt::format("{}", options.rate) : "null", achieved_rate(result));
+  text += fmt::format("  \"requests\": {},\n  \"succeeded\": {},\n  \"errors\": {{{}}},\n", result.request_count,
+                      result.success_count, errors);
+  text += fmt::format("  \"duration_s\": {:.6f},\n  \"rate_offered\": {},\n  \"rate_achieved\": {:.1f},\n",
+                      result.duration_s, options.rate != 0 ? fmt::format("{}", options.rate) : "null",
+                      achieved_rate(result));
   text += fmt::format("  \"latency_us\": {},\n", json_distribution(result.latency));
   text += fmt::format("  \"latency_from_send_us\": {},\n", json_distribution(result.latency_from_send));
   text += fmt::format("  \"schedule_lag_us\": {},\n", json_distribution(result.schedule_lag));
   text += fmt::format("  \"waited_for_slot\": {},\n  \"cpu_s\": {:.6f},\n", result.blocked_count, result.cpu_s);
   text += fmt::format("  \"bottleneck\": {},\n  \"bottleneck_reason\": {},\n", !reason.empty(), json_text(reason));
-  text += fmt::format("  \"connections\": {},\n  \"streams\": {},\n  \"threads\": {},\n", options.connections, options.streams, options.threads);
+  text += fmt::format("  \"connections\": {},\n  \"streams\": {},\n  \"threads\": {},\n", options.connections,
+                      options.streams, options.threads);
   text += fmt::format("  \"bytes_sent\": {},\n  \"bytes_received\": {},\n", result.sent_bytes, result.received_bytes);
-  text += fmt::format("  \"message_bytes_per_s\": {:.0f},\n  \"enters\": {}\n}}\n", per_second(result.message_bytes, result), result.enter_count);
+  text += fmt::format("  \"message_bytes_per_s\": {:.0f},\n  \"enters\": {}\n}}\n",
+                      per_second(result.message_bytes, result), result.enter_count);
   return text;
 }
 
 std::string text_report(const Options& options, const Result& result) {
-  std::string text = fmt::format("{} calls in {:.3f} s, {} succeeded, {} errors\n", result.request_count, result.duration_s,
-                                 result.success_count, error_count(result));
+  std::string text = fmt::format("{} calls in {:.3f} s, {} succeeded, {} errors\n", result.request_count,
+                                 result.duration_s, result.success_count, error_count(result));
   for (const auto& [kind, count] : result.errors) text += fmt::format("  error  {:<40}{:>12}\n", kind, count);
   text += fmt::format("rate     {:.1f} calls/s", achieved_rate(result));
   if (options.rate != 0) text += fmt::format(" of {} offered", options.rate);
   text += fmt::format("\nmessages {:.2f} MB/s both ways\n", per_second(result.message_bytes, result) / 1e6);
   if (result.success_count != 0) {
-    text += fmt::format("cpu      {:.2f} us/call in the generator\n", result.cpu_s * 1e6 / static_cast<double>(result.success_count));
+    text += fmt::format("cpu      {:.2f} us/call in the generator\n",
+                        result.cpu_s * 1e6 / static_cast<double>(result.success_count));
   }
-  text += fmt::format("{:<20}{:>11}{:>11}{:>11}{:>11}{:>11}{:>11}\n", "latency, us", "mean", "p50", "p90", "p99", "p99.9", "max");
+  text += fmt::format("{:<20}{:>11}{:>11}{:>11}{:>11}{:>11}{:>11}\n", "latency, us", "mean", "p50", "p90", "p99",
+                      "p99.9", "max");
   if (options.rate != 0) {
     text += text_row("from intended start", result.latency);
     text += text_row("from send", result.latency_from_send);
     text += text_row("schedule lag", result.schedule_lag);
     if (result.blocked_count != 0) {
-      text += fmt::format("{} calls waited because {} were in flight\n", result.blocked_count, options.connections * options.streams);
+      text += fmt::format("{} calls waited because {} were in flight\n", result.blocked_count,
+                          options.connections * options.streams);
     }
   } else {
     text += text_row("from send", result.latency_from_send);

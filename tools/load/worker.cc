@@ -72,7 +72,8 @@ std::expected<void, std::string> Worker::run(int stop_fd) {
 void Worker::open(Seat& seat) {
   const uint64_t seed = options_.seed + share_.index * 1'000'003 + seat.number * 7919 + seat.failures;
   auto connection = std::make_unique<ClientConnection>(*this, memory_, shape_, seat.number, seed);
-  if (auto opened = loop_->connect(options_.target, std::move(connection)); !opened) connect_failed(seat, opened.error());
+  if (auto opened = loop_->connect(options_.target, std::move(connection)); !opened)
+    connect_failed(seat, opened.error());
 }
 
 void Worker::connect_failed(Seat& seat, io::Error error) {
@@ -104,11 +105,14 @@ void Worker::connection_ready(ClientConnection& connection) {
   for (Call& call : seat.calls) ready_.push_back(&call);
 }
 
-void Worker::connection_leaving(ClientConnection& connection) { park(*seats_[connection.seat()]); }
+void Worker::connection_leaving(ClientConnection& connection) {
+  park(*seats_[connection.seat()]);
+}
 
 void Worker::park(Seat& seat) {
   const Call* first = seat.calls.data();
-  std::erase_if(ready_, [first, last = first + seat.calls.size()](const Call* call) { return call >= first && call < last; });
+  std::erase_if(ready_,
+                [first, last = first + seat.calls.size()](const Call* call) { return call >= first && call < last; });
 }
 
 void Worker::connection_closed(ClientConnection& connection, io::Error error) {
@@ -126,7 +130,8 @@ void Worker::connection_closed(ClientConnection& connection, io::Error error) {
   // call_finished() gave the slots back.
   park(seat);
   seat.connection = nullptr;
-  if (!connection.is_leaving()) fail(error ? fmt::format("connection lost: {}", io::describe(error)) : "connection lost: closed by peer");
+  if (!connection.is_leaving())
+    fail(error ? fmt::format("connection lost: {}", io::describe(error)) : "connection lost: closed by peer");
   if (phase_ != Phase::kDraining) open(seat);
 }
 
@@ -158,7 +163,8 @@ void Worker::begin_run() {
 
 // Threads take turns: call k of thread t is call k * threads + t of the whole schedule.
 uint64_t Worker::intended_ns(uint64_t number) const noexcept {
-  const double position = static_cast<double>(number) * static_cast<double>(share_.thread_count) + static_cast<double>(share_.index);
+  const double position =
+      static_cast<double>(number) * static_cast<double>(share_.thread_count) + static_cast<double>(share_.index);
   return schedule_ns_ + static_cast<uint64_t>(position * 1e9 / static_cast<double>(options_.rate));
 }
 
@@ -195,7 +201,8 @@ void Worker::note_time() {
     is_recording_ = true;
     cpu_at_record_ns_ = thread_cpu_ns();
   }
-  const bool has_ended = now_ns >= end_ns_ || (phase_ == Phase::kDraining && in_flight_count_ == 0 && end_ns_ == base::kNever_ns);
+  const bool has_ended =
+      now_ns >= end_ns_ || (phase_ == Phase::kDraining && in_flight_count_ == 0 && end_ns_ == base::kNever_ns);
   if (!is_recording_ || recorded_end_ns_ != 0 || !has_ended) return;
   recorded_end_ns_ = now_ns;
   result_.duration_s = static_cast<double>(std::min(now_ns, end_ns_) - record_ns_) / 1e9;

@@ -21,21 +21,21 @@ namespace ringway::load {
 
 // What a worker saw; those of all workers add up.
 struct Result {
-  stats::Histogram latency;           // from the intended start, of calls that succeeded
+  stats::Histogram latency;  // from the intended start, of calls that succeeded
   stats::Histogram latency_from_send;
-  stats::Histogram schedule_lag;      // intended start to send, of all recorded calls
-  stats::Histogram own_lag;           // the same, of calls that did not wait for a free slot: the generator's own fault
+  stats::Histogram schedule_lag;  // intended start to send, of all recorded calls
+  stats::Histogram own_lag;       // the same, of calls that did not wait for a free slot: the generator's own fault
   std::map<std::string, uint64_t> errors;
-  uint64_t request_count = 0;         // recorded calls that ended, well or not
+  uint64_t request_count = 0;  // recorded calls that ended, well or not
   uint64_t success_count = 0;
-  uint64_t blocked_count = 0;         // recorded calls that waited because connections x streams were in flight
-  uint64_t sent_bytes = 0;            // on the sockets, all of the run
+  uint64_t blocked_count = 0;  // recorded calls that waited because connections x streams were in flight
+  uint64_t sent_bytes = 0;     // on the sockets, all of the run
   uint64_t received_bytes = 0;
-  uint64_t message_bytes = 0;         // of recorded calls, both ways, prefixes included
-  double duration_s = 0;              // of the recorded part
-  double cpu_s = 0;                   // of this thread in it, user and system
-  double busiest = 0;                 // the largest cpu_s / duration_s of a thread
-  uint64_t enter_count = 0;           // io_uring_enter calls, all of the run
+  uint64_t message_bytes = 0;  // of recorded calls, both ways, prefixes included
+  double duration_s = 0;       // of the recorded part
+  double cpu_s = 0;            // of this thread in it, user and system
+  double busiest = 0;          // the largest cpu_s / duration_s of a thread
+  uint64_t enter_count = 0;    // io_uring_enter calls, all of the run
 
   void merge(const Result& other);
 };
@@ -64,8 +64,8 @@ class Worker : public session::LoopOwner, public CallOwner {
     uint32_t number = 0;
     std::vector<Call> calls;
     ClientConnection* connection = nullptr;
-    uint32_t failures = 0;            // attempts in a row that failed
-    bool is_settled = false;          // has been connected, or was given up
+    uint32_t failures = 0;    // attempts in a row that failed
+    bool is_settled = false;  // has been connected, or was given up
     bool is_given_up = false;
   };
 
@@ -98,17 +98,17 @@ class Worker : public session::LoopOwner, public CallOwner {
   Share share_;
   Result result_;
   std::vector<std::unique_ptr<Seat>> seats_;
-  std::deque<Call*> ready_;             // free slots of connections that take calls
+  std::deque<Call*> ready_;  // free slots of connections that take calls
   Phase phase_ = Phase::kConnecting;
   uint32_t unsettled_seats_ = 0;
   uint32_t given_up_seats_ = 0;
   uint64_t in_flight_count_ = 0;
-  uint64_t schedule_ns_ = 0;            // when call 0 of the open loop is intended
-  uint64_t record_ns_ = 0;              // from here on calls are recorded
-  uint64_t end_ns_ = 0;                 // kNever_ns when the run is counted in requests
-  uint64_t next_number_ = 0;            // of the schedule
+  uint64_t schedule_ns_ = 0;  // when call 0 of the open loop is intended
+  uint64_t record_ns_ = 0;    // from here on calls are recorded
+  uint64_t end_ns_ = 0;       // kNever_ns when the run is counted in requests
+  uint64_t next_number_ = 0;  // of the schedule
   uint64_t recorded_starts_ = 0;
-  uint64_t slots_free_ns_ = 0;          // since when a free slot has been there, in the open loop
+  uint64_t slots_free_ns_ = 0;  // since when a free slot has been there, in the open loop
   bool had_slot_ = true;
   uint32_t next_path_ = 0;
   uint64_t last_progress_ns_ = 0;

@@ -13,7 +13,9 @@ namespace {
 enum Operation : uint8_t { kAccept, kConnect, kReceive, kSend, kShutdown, kCancel, kStop };
 
 // Seven bits of operation, and the side of the pair in the lowest bit.
-constexpr uint8_t coded(Operation operation, uint32_t side) { return static_cast<uint8_t>(operation << 1 | side); }
+constexpr uint8_t coded(Operation operation, uint32_t side) {
+  return static_cast<uint8_t>(operation << 1 | side);
+}
 
 // A direction with this many pieces queued is read no further until it has sent half of them: what one slow reader can
 // make us hold is bounded.
@@ -143,7 +145,8 @@ void Relay::handle_connect(uint32_t index, int32_t result) {
 
 void Relay::arm_receive(uint32_t index, uint32_t side) {
   Pair& pair = *pairs_[index];
-  ring_.recv_multishot(pair.sides[side].fd.get(), buffers_->group(), {.operation = coded(kReceive, side), .slot = index});
+  ring_.recv_multishot(pair.sides[side].fd.get(), buffers_->group(),
+                       {.operation = coded(kReceive, side), .slot = index});
   pair.sides[side].is_receiving = true;
   ++pair.pending_count;
 }
@@ -178,7 +181,8 @@ void Relay::handle_receive(uint32_t index, uint32_t side, const io::Completion& 
     }
   } else if (to.queued_count() >= kHeldMax && from.is_receiving && !from.is_paused) {
     from.is_paused = true;
-    ring_.cancel({.operation = coded(kReceive, side), .slot = index}, {.operation = coded(kCancel, side), .slot = index});
+    ring_.cancel({.operation = coded(kReceive, side), .slot = index},
+                 {.operation = coded(kCancel, side), .slot = index});
     ++pair.pending_count;
   } else if (!completion.has_more && !from.is_paused) {
     arm_receive(index, side);
@@ -201,8 +205,7 @@ void Relay::handle_send(uint32_t index, uint32_t side, int32_t result) {
   Piece& piece = to.queue[to.queue_head];
   if (result > 0) piece.offset += static_cast<uint32_t>(result);
   if (piece.offset < piece.end) {
-    ring_.send_waiting(to.fd.get(), bytes_of(piece),
-                       {.operation = coded(kSend, side), .slot = index});
+    ring_.send_waiting(to.fd.get(), bytes_of(piece), {.operation = coded(kSend, side), .slot = index});
     to.send = SendState::kWaiting;
     ++pair.pending_count;
     return;
@@ -279,8 +282,7 @@ void Relay::send_next(uint32_t index, uint32_t side) {
   }
   if (to.queued_count() != 0) {
     const Piece& piece = to.queue[to.queue_head];
-    to.mark = ring_.send_or_report(to.fd.get(), bytes_of(piece),
-                                   {.operation = coded(kSend, side), .slot = index});
+    to.mark = ring_.send_or_report(to.fd.get(), bytes_of(piece), {.operation = coded(kSend, side), .slot = index});
     to.send = SendState::kOptimistic;
     unsettled_.push_back({index, side, to.mark});
     if (to.queued_count() > 1 || from.has_ended || from.is_paused) must_return_soon_ = true;

@@ -52,13 +52,13 @@ class Relay {
   // One socket of a pair: what is received from it, and what is queued to be sent to it.
   struct Side {
     io::Fd fd;
-    bool is_receiving = false;   // a multishot receive is armed
-    bool is_paused = false;      // its bytes are not wanted now: the other socket takes them too slowly
-    bool has_ended = false;      // end of stream was received
-    bool is_shut = false;        // we have ended the stream towards it
+    bool is_receiving = false;  // a multishot receive is armed
+    bool is_paused = false;     // its bytes are not wanted now: the other socket takes them too slowly
+    bool has_ended = false;     // end of stream was received
+    bool is_shut = false;       // we have ended the stream towards it
     SendState send = SendState::kIdle;
-    uint32_t mark = 0;           // of the optimistic send
-    std::vector<Piece> queue;    // from queue_head on
+    uint32_t mark = 0;         // of the optimistic send
+    std::vector<Piece> queue;  // from queue_head on
     size_t queue_head = 0;
 
     size_t queued_count() const noexcept { return queue.size() - queue_head; }
@@ -100,17 +100,17 @@ class Relay {
   RelayOptions options_;
   io::Ring ring_;
   std::unique_ptr<io::BufferRing> buffers_;
-  uint32_t held_count_ = 0;      // buffers that wait for a send, at most half of them
+  uint32_t held_count_ = 0;  // buffers that wait for a send, at most half of them
   int listener_ = -1;
   bool is_stopping_ = false;
   bool is_accepting_ = false;
   bool has_no_descriptors_ = false;  // accepting waits until a pair is closed
-  bool must_return_soon_ = false;  // work waits for a send that will post nothing: do not sleep
+  bool must_return_soon_ = false;    // work waits for a send that will post nothing: do not sleep
   std::vector<std::unique_ptr<Pair>> pairs_;
   std::vector<uint32_t> free_;
-  std::vector<Unsettled> unsettled_;   // queued since the last settlement
+  std::vector<Unsettled> unsettled_;  // queued since the last settlement
   std::vector<Unsettled> settling_;
-  std::vector<uint64_t> starved_;     // receives that ended because the buffer ring was empty
+  std::vector<uint64_t> starved_;  // receives that ended because the buffer ring was empty
   std::vector<io::Completion> completions_;
 };
 

@@ -33,13 +33,16 @@ Http2Connection::Http2Connection(Role role, const nghttp2_session_callbacks* cal
   if (result != 0) throw std::bad_alloc();
 }
 
-Http2Connection::~Http2Connection() { nghttp2_session_del(session_); }
+Http2Connection::~Http2Connection() {
+  nghttp2_session_del(session_);
+}
 
 void Http2Connection::submit_settings(const WindowOptions& windows, uint32_t concurrent_streams_max) {
   const nghttp2_settings_entry entries[] = {
       {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, windows.stream_bytes},
-      concurrent_streams_max == 0 ? nghttp2_settings_entry{NGHTTP2_SETTINGS_ENABLE_PUSH, 0}
-                                  : nghttp2_settings_entry{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, concurrent_streams_max},
+      concurrent_streams_max == 0
+          ? nghttp2_settings_entry{NGHTTP2_SETTINGS_ENABLE_PUSH, 0}
+          : nghttp2_settings_entry{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, concurrent_streams_max},
   };
   nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, entries, std::size(entries));
   nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0, static_cast<int32_t>(windows.connection_bytes));

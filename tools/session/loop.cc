@@ -19,7 +19,9 @@ void Connection::mark_dirty() {
   loop_->dirty_.push_back(slot_);
 }
 
-void Connection::abort() { loop_->close(*this, {}); }
+void Connection::abort() {
+  loop_->close(*this, {});
+}
 
 Loop::Loop(LoopOwner& owner, io::Ring ring)
     : owner_(owner), ring_(std::move(ring)), now_ns_(base::monotonic_ns()), timers_(now_ns_) {}
@@ -38,14 +40,18 @@ std::expected<std::unique_ptr<Loop>, std::string> Loop::create(LoopOwner& owner,
   return loop;
 }
 
-void Loop::listen(int listening_fd) { listener_ = listening_fd; }
+void Loop::listen(int listening_fd) {
+  listener_ = listening_fd;
+}
 
 void Loop::stop_listening() {
   if (is_accepting_) ring_.cancel({.operation = kAccept}, {.operation = kCancelAccept});
   listener_ = -1;
 }
 
-void Loop::watch_stop(int stop_fd) { ring_.poll_readable_multishot(stop_fd, {.operation = kStop}); }
+void Loop::watch_stop(int stop_fd) {
+  ring_.poll_readable_multishot(stop_fd, {.operation = kStop});
+}
 
 uint32_t Loop::adopt(std::unique_ptr<Connection> connection, io::Fd fd) {
   if (free_.empty()) {
@@ -141,7 +147,8 @@ void Loop::handle(const io::Completion& completion) {
 void Loop::handle_accept(const io::Completion& completion) {
   if (!completion.has_more) is_accepting_ = false;
   if (completion.result < 0) {
-    has_no_descriptors_ = io::error_from_errno(completion.result).kind == io::ErrorKind::kNoDescriptors && live_count_ != 0;
+    has_no_descriptors_ =
+        io::error_from_errno(completion.result).kind == io::ErrorKind::kNoDescriptors && live_count_ != 0;
     return;
   }
   io::Fd fd(completion.result);

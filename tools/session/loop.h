@@ -23,7 +23,8 @@ namespace ringway::session {
 
 class Loop;
 
-// A socket on a loop. Owned by the loop from adopt() or connect() until after closed(); calls come on the loop's thread.
+// A socket on a loop. Owned by the loop from adopt() or connect() until after closed(); calls come on the loop's
+// thread.
 class Connection {
  public:
   virtual ~Connection() = default;
@@ -61,15 +62,15 @@ class Connection {
   Loop* loop_ = nullptr;
   uint32_t slot_ = 0;
   io::Fd fd_;
-  io::Address address_;          // of a connect, which the kernel reads until it completes
+  io::Address address_;  // of a connect, which the kernel reads until it completes
   ByteBuffer out_;
   uint32_t mark_ = 0;
-  uint32_t pending_count_ = 0;   // operations whose completion is still to come
+  uint32_t pending_count_ = 0;  // operations whose completion is still to come
   SendState send_ = SendState::kIdle;
   bool is_open_ = false;
   bool is_receiving_ = false;
   bool is_dirty_ = false;
-  bool is_ending_ = false;       // closes when the last flush has left
+  bool is_ending_ = false;  // closes when the last flush has left
   bool is_closing_ = false;
   io::Error error_;
   uint64_t sent_bytes_ = 0;
@@ -165,13 +166,13 @@ class Loop {
   bool has_no_descriptors_ = false;  // accepting waits until a connection is closed
   bool is_finished_ = false;
   bool is_finishing_when_empty_ = false;
-  bool must_return_soon_ = false;    // something waits for a send that will post nothing: do not sleep
+  bool must_return_soon_ = false;  // something waits for a send that will post nothing: do not sleep
   uint32_t live_count_ = 0;
   std::vector<std::unique_ptr<Connection>> connections_;
   std::vector<uint32_t> free_;
   std::vector<uint32_t> dirty_;
   std::vector<uint32_t> closing_;
-  std::vector<uint32_t> starved_;    // receives that ended because the buffer ring was empty
+  std::vector<uint32_t> starved_;  // receives that ended because the buffer ring was empty
   std::vector<Unsettled> unsettled_;
   std::vector<Unsettled> settling_;
   std::vector<io::Completion> completions_;

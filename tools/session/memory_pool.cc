@@ -11,7 +11,9 @@ MemoryPool::MemoryPool() noexcept {
   allocator_.mem_user_data = this;
   allocator_.malloc = [](size_t size, void* pool) { return static_cast<MemoryPool*>(pool)->take(size); };
   allocator_.free = [](void* block, void* pool) { static_cast<MemoryPool*>(pool)->give_back(block); };
-  allocator_.realloc = [](void* block, size_t size, void* pool) { return static_cast<MemoryPool*>(pool)->resize(block, size); };
+  allocator_.realloc = [](void* block, size_t size, void* pool) {
+    return static_cast<MemoryPool*>(pool)->resize(block, size);
+  };
   allocator_.calloc = [](size_t count, size_t size, void* pool) -> void* {
     size_t bytes = 0;
     if (__builtin_mul_overflow(count, size, &bytes)) return nullptr;

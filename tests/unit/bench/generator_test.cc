@@ -19,8 +19,16 @@ std::string after(const std::vector<std::string>& arguments, const std::string& 
 }
 
 TEST(GeneratorArguments, OfRingwayLoad) {
-  const Load load{.target = "127.0.0.1:1", .connections = 8, .streams = 10, .duration_s = 0.5, .rate = 1000, .message_bytes = 64,
-                  .stream_messages = 4, .is_pipelined = true, .vary_metadata = true, .paths = 64};
+  const Load load{.target = "127.0.0.1:1",
+                  .connections = 8,
+                  .streams = 10,
+                  .duration_s = 0.5,
+                  .rate = 1000,
+                  .message_bytes = 64,
+                  .stream_messages = 4,
+                  .is_pipelined = true,
+                  .vary_metadata = true,
+                  .paths = 64};
   const auto arguments = generator_arguments(load, "ringway-load", "");
   EXPECT_EQ(after(arguments, "--target"), "127.0.0.1:1");
   EXPECT_EQ(after(arguments, "--connections"), "8");
@@ -37,7 +45,12 @@ TEST(GeneratorArguments, OfRingwayLoad) {
 }
 
 TEST(GeneratorArguments, OfH2loadCyclePaths) {
-  const Load load{.generator = GeneratorKind::kH2load, .target = "127.0.0.1:1", .connections = 8, .streams = 10, .requests = 500, .paths = 3};
+  const Load load{.generator = GeneratorKind::kH2load,
+                  .target = "127.0.0.1:1",
+                  .connections = 8,
+                  .streams = 10,
+                  .requests = 500,
+                  .paths = 3};
   const auto arguments = generator_arguments(load, "h2load", "/body");
   EXPECT_TRUE(has(arguments, "--requests=500"));
   EXPECT_TRUE(has(arguments, "--clients=8"));
@@ -79,7 +92,11 @@ TEST(RingwayLoadReport, IsRead) {
 }
 
 TEST(RingwayLoadReport, MayCountSuccessesItself) {
-  EXPECT_EQ(parse_ringway_load(R"({"requests": 10, "succeeded": 4, "errors": {"not started in time": 6}, "duration_s": 1, "rate_achieved": 4})").succeeded, 4U);
+  EXPECT_EQ(
+      parse_ringway_load(
+          R"({"requests": 10, "succeeded": 4, "errors": {"not started in time": 6}, "duration_s": 1, "rate_achieved": 4})")
+          .succeeded,
+      4U);
 }
 
 TEST(RingwayLoadReport, IsRefusedWhenAFigureIsMissing) {
@@ -91,10 +108,11 @@ TEST(RingwayLoadReport, IsRefusedWhenAFigureIsMissing) {
 
 std::string h2load_text(const std::string& requests_line, const std::string& times) {
   return "starting benchmark...\nspawning thread #0: 1 total client(s). 100 total requests\nApplication protocol: h2c\n"
-         "progress: 100% done\n\nfinished in 1.50s, 66666.67 req/s, 2.50MB/s\n" + requests_line +
+         "progress: 100% done\n\nfinished in 1.50s, 66666.67 req/s, 2.50MB/s\n" +
+         requests_line +
          "\nstatus codes: 100 2xx, 0 3xx, 0 4xx, 0 5xx\ntraffic: 3.75MB (3932160) total, 390.62KB (400000) headers\n"
-         "                     min         max         mean         sd        +/- sd\n" + times +
-         "\ntime for connect:       90us       210us       150us        60us   100.00%\n";
+         "                     min         max         mean         sd        +/- sd\n" +
+         times + "\ntime for connect:       90us       210us       150us        60us   100.00%\n";
 }
 
 TEST(H2loadReport, IsRead) {
@@ -112,8 +130,9 @@ TEST(H2loadReport, IsRead) {
 }
 
 TEST(H2loadReport, CountsEveryCallThatDidNotSucceed) {
-  const Report report = parse_h2load(h2load_text("requests: 100 total, 97 started, 96 done, 90 succeeded, 10 failed, 3 errored, 1 timeout",
-                                                 "time for request:      131us       262us       143us        18us    97.00%"));
+  const Report report = parse_h2load(
+      h2load_text("requests: 100 total, 97 started, 96 done, 90 succeeded, 10 failed, 3 errored, 1 timeout",
+                  "time for request:      131us       262us       143us        18us    97.00%"));
   EXPECT_EQ(report.requests, 96U);
   EXPECT_EQ(report.errors.at("errored"), 3U);
   EXPECT_EQ(report.errors.at("timeout"), 1U);
@@ -124,9 +143,10 @@ TEST(H2loadReport, CountsEveryCallThatDidNotSucceed) {
 TEST(H2loadReport, IsRefusedWhenALineIsMissing) {
   EXPECT_THROW(parse_h2load(""), Failure);
   EXPECT_THROW(parse_h2load("finished in 1.50s, 66666.67 req/s, 2.50MB/s\n"), Failure);
-  EXPECT_THROW(parse_h2load(h2load_text("requests: 5 total, 5 started, 5 done, 5 succeeded, 0 failed, 0 errored, 0 timeout",
-                                        "time for request:      fast")),
-               Failure);
+  EXPECT_THROW(
+      parse_h2load(h2load_text("requests: 5 total, 5 started, 5 done, 5 succeeded, 0 failed, 0 errored, 0 timeout",
+                               "time for request:      fast")),
+      Failure);
 }
 
 }  // namespace

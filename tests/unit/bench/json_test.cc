@@ -21,7 +21,9 @@ TEST(Json, NestsObjectsAndLists) {
   EXPECT_EQ(json.text(), "{\n  \"name\": \"x\",\n  \"list\": [\n    1,\n    true\n  ],\n  \"empty\": {}\n}\n");
 }
 
-TEST(Json, EscapesWhatMustBe) { EXPECT_EQ(json_string("a\"b\\c\n\t\x01"), "\"a\\\"b\\\\c\\n\\t\\u0001\""); }
+TEST(Json, EscapesWhatMustBe) {
+  EXPECT_EQ(json_string("a\"b\\c\n\t\x01"), "\"a\\\"b\\\\c\\n\\t\\u0001\"");
+}
 
 TEST(Json, WritesNullForWhatIsNoNumber) {
   JsonWriter json;

@@ -9,7 +9,9 @@ namespace {
 
 const std::vector<std::string> kOrigins{"127.0.0.1:1001", "127.0.0.1:1002"};
 
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
 
 TEST(PeerConfig, HaproxySpeaksHttp2OnBothSidesWithOneThread) {
   const std::string config = haproxy_config(1000, kOrigins);
@@ -26,7 +28,8 @@ TEST(PeerConfig, NginxKeepsItsUpstreamConnections) {
   EXPECT_TRUE(contains(config, "worker_processes 1;\n"));
   EXPECT_TRUE(contains(config, "access_log off;\n"));
   EXPECT_TRUE(contains(config, "listen 127.0.0.1:1000 http2"));
-  EXPECT_TRUE(contains(config, "server 127.0.0.1:1001 max_fails=0;\n    server 127.0.0.1:1002 max_fails=0;\n    keepalive 1024;\n"));
+  EXPECT_TRUE(contains(
+      config, "server 127.0.0.1:1001 max_fails=0;\n    server 127.0.0.1:1002 max_fails=0;\n    keepalive 1024;\n"));
   EXPECT_TRUE(contains(config, "grpc_pass grpc://origins;\n"));
   EXPECT_FALSE(contains(config, "user root"));
   EXPECT_TRUE(nginx_config(1000, kOrigins, "/scratch", true).starts_with("user root;\n"));
@@ -34,8 +37,8 @@ TEST(PeerConfig, NginxKeepsItsUpstreamConnections) {
 
 TEST(PeerConfig, NghttpxHasEveryOriginAsCleartextHttp2) {
   const std::vector<std::string> arguments = nghttpx_arguments(1000, kOrigins);
-  for (const char* expected : {"--workers=1", "--no-via", "--frontend=127.0.0.1,1000;no-tls", "--backend=127.0.0.1,1001;;proto=h2",
-                               "--backend=127.0.0.1,1002;;proto=h2"}) {
+  for (const char* expected : {"--workers=1", "--no-via", "--frontend=127.0.0.1,1000;no-tls",
+                               "--backend=127.0.0.1,1001;;proto=h2", "--backend=127.0.0.1,1002;;proto=h2"}) {
     EXPECT_NE(std::find(arguments.begin(), arguments.end(), expected), arguments.end()) << expected;
   }
 }

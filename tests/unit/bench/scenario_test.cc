@@ -32,11 +32,15 @@ TEST(Scenario, HasDefaults) {
 
 TEST(Scenario, ReadsEveryKey) {
   const Scenario scenario = parse_scenario(
-      "name: full\ndescription: all of it\nmessage_bytes: 64\nstream_messages: 3\npipelined: true\nendpoints: 3\nrounds: 9\n"
-      "generators: [ringway-load]\nrates: [10%, 2500]\nplacement: spread\nbaseline: two\nvary_metadata: true\npaths: 4\n"
-      "arms:\n  - direct\n  - {name: two, kind: ringway, shards: 2, connections_times: 2, paths: 64, vary_metadata: false, rounds: 5,"
+      "name: full\ndescription: all of it\nmessage_bytes: 64\nstream_messages: 3\npipelined: true\nendpoints: "
+      "3\nrounds: 9\n"
+      "generators: [ringway-load]\nrates: [10%, 2500]\nplacement: spread\nbaseline: two\nvary_metadata: true\npaths: "
+      "4\n"
+      "arms:\n  - direct\n  - {name: two, kind: ringway, shards: 2, connections_times: 2, paths: 64, vary_metadata: "
+      "false, rounds: 5,"
       " arguments: [--busy-poll-us, '50']}\n"
-      "shapes:\n  - connections: 8\n    streams: 10\n    requests: 1000\n    limits:\n      two: {enters_per_request: 0.5,"
+      "shapes:\n  - connections: 8\n    streams: 10\n    requests: 1000\n    limits:\n      two: {enters_per_request: "
+      "0.5,"
       " mean_latency_vs_direct: 2}\n",
       "s.yaml");
   EXPECT_EQ(scenario.stream_messages, 3U);
@@ -80,34 +84,43 @@ const std::string kShapes = "shapes: [{connections: 1, streams: 1, duration: 1s}
 INSTANTIATE_TEST_SUITE_P(
     Cases, BadScenario,
     testing::Values(
-        BadCase{"syntax", "name: [x\n", "s.yaml:2:1", ""},
-        BadCase{"list", "- a\n", "s.yaml:1:1", "must be a map"},
+        BadCase{"syntax", "name: [x\n", "s.yaml:2:1", ""}, BadCase{"list", "- a\n", "s.yaml:1:1", "must be a map"},
         BadCase{"key", kMinimal + "round: 3\n", "s.yaml:4:1", "round: unknown key (allowed: name,"},
         BadCase{"twice", kMinimal + "name: y\n", "s.yaml:4:1", "name: given twice"},
         BadCase{"missing", "name: x\n" + kShapes, "s.yaml:1:1", "arms: is missing"},
-        BadCase{"arm", "name: x\narms: [direct, envoy]\n" + kShapes, "s.yaml:2:16", "(allowed: direct, relay, ringway,"},
+        BadCase{"arm", "name: x\narms: [direct, envoy]\n" + kShapes, "s.yaml:2:16",
+                "(allowed: direct, relay, ringway,"},
         BadCase{"same", "name: x\narms: [relay, relay]\n" + kShapes, "s.yaml:2:15", "'relay' is given twice"},
-        BadCase{"shards", "name: x\narms: [{kind: relay, shards: 2}]\n" + kShapes, "s.yaml:2:30", "only arms of kind ringway"},
+        BadCase{"shards", "name: x\narms: [{kind: relay, shards: 2}]\n" + kShapes, "s.yaml:2:30",
+                "only arms of kind ringway"},
         BadCase{"rounds", kMinimal + "rounds: 0\n", "s.yaml:4:9", "'0' must be a whole number from 1 to 1000"},
         BadCase{"rounds_above", kMinimal + "rounds: 1001\n", "s.yaml:4:9", "from 1 to 1000"},
         BadCase{"number", kMinimal + "message_bytes: many\n", "s.yaml:4:16", "'many' must be a whole number"},
         BadCase{"generator", kMinimal + "generators: [wrk]\n", "s.yaml:4:14", "(allowed: ringway-load, h2load)"},
-        BadCase{"length", "name: x\narms: [relay]\nshapes: [{connections: 1, streams: 1}]\n", "s.yaml:3:10", "exactly one of requests and duration"},
-        BadCase{"unit", "name: x\narms: [relay]\nshapes: [{connections: 1, duration: 5}]\n", "s.yaml:3:37", "such as 500ms or 2s"},
+        BadCase{"length", "name: x\narms: [relay]\nshapes: [{connections: 1, streams: 1}]\n", "s.yaml:3:10",
+                "exactly one of requests and duration"},
+        BadCase{"unit", "name: x\narms: [relay]\nshapes: [{connections: 1, duration: 5}]\n", "s.yaml:3:37",
+                "such as 500ms or 2s"},
         BadCase{"rate", kMinimal + "rates: [110%]\n", "s.yaml:4:9", "'110%' must be"},
         BadCase{"baseline", kMinimal + "baseline: nginx\n", "s.yaml:4:11", "has no arm 'nginx'"},
-        BadCase{"vary", kMinimal + "vary_metadata: true\ngenerators: [h2load]\n", "s.yaml:5:13", "h2load cannot do vary_metadata"}),
+        BadCase{"vary", kMinimal + "vary_metadata: true\ngenerators: [h2load]\n", "s.yaml:5:13",
+                "h2load cannot do vary_metadata"}),
     [](const testing::TestParamInfo<BadCase>& one) { return one.param.what; });
 
 std::string with_limit(const std::string& limits) {
-  return "name: x\narms: [direct, relay, ringway]\nshapes:\n  - connections: 1\n    duration: 1s\n    limits: {" + limits + "}\n";
+  return "name: x\narms: [direct, relay, ringway]\nshapes:\n  - connections: 1\n    duration: 1s\n    limits: {" +
+         limits + "}\n";
 }
 
 TEST(Limits, AreReportedWhenTheyCannotBeJudged) {
-  EXPECT_NE(error_of(with_limit("nginx: {cpu_vs_relay: 1}")).find("s.yaml:6:14: limits: the scenario has no arm 'nginx'"), std::string::npos);
+  EXPECT_NE(
+      error_of(with_limit("nginx: {cpu_vs_relay: 1}")).find("s.yaml:6:14: limits: the scenario has no arm 'nginx'"),
+      std::string::npos);
   EXPECT_NE(error_of(with_limit("ringway: {cpu_vs_nginx: 1}")).find("has no arm 'nginx'"), std::string::npos);
-  EXPECT_NE(error_of(with_limit("ringway: {cpu: 1}")).find("unknown limit (allowed: enters_per_request"), std::string::npos);
-  EXPECT_NE(error_of(with_limit("relay: {enters_per_request: 1}")).find("only arms of kind ringway"), std::string::npos);
+  EXPECT_NE(error_of(with_limit("ringway: {cpu: 1}")).find("unknown limit (allowed: enters_per_request"),
+            std::string::npos);
+  EXPECT_NE(error_of(with_limit("relay: {enters_per_request: 1}")).find("only arms of kind ringway"),
+            std::string::npos);
   EXPECT_NE(error_of(with_limit("ringway: {cpu_vs_direct: 1}")).find("direct arm has no proxy"), std::string::npos);
   EXPECT_NE(error_of(with_limit("ringway: {cpu_vs_relay: -1}")).find("must be a number"), std::string::npos);
   EXPECT_EQ(error_of(with_limit("ringway: {cpu_vs_relay: 1.1}")), "");

@@ -25,7 +25,9 @@ Cell cell(const std::string& arm, uint32_t round, double cpu_us, double p50_us) 
 // Seven rounds in which everything gets slower; ringway always takes `ratio` of the relay's CPU.
 Group drifting_group(double ratio) {
   Group group{.shape = {.connections = 8, .streams = 10, .duration_s = 1}, .rounds = 7};
-  group.arms = {{.name = "direct", .kind = ArmKind::kDirect}, {.name = "relay", .kind = ArmKind::kRelay}, {.name = "ringway", .kind = ArmKind::kRingway}};
+  group.arms = {{.name = "direct", .kind = ArmKind::kDirect},
+                {.name = "relay", .kind = ArmKind::kRelay},
+                {.name = "ringway", .kind = ArmKind::kRingway}};
   for (uint32_t round = 0; round < 7; ++round) {
     const double drift = 1 + 0.1 * round;
     group.cells.push_back(cell("direct", round, 0, 50 * drift));
@@ -101,7 +103,8 @@ TEST(Summary, EveryMetricHasALimitThatCanFail) {
   group.shape.limits = {limit("cpu_per_byte_vs_relay", Metric::kCpuPerByte, "relay", 1.1),
                         limit("mean_latency_vs_relay", Metric::kMeanLatency, "relay", 1.05),
                         limit("sends_per_request", Metric::kSendsPerRequest, "", 0.1)};
-  for (const Verdict& verdict : summarise(group, "relay").verdicts) EXPECT_EQ(verdict.outcome, Verdict::Outcome::kFails) << verdict.key;
+  for (const Verdict& verdict : summarise(group, "relay").verdicts)
+    EXPECT_EQ(verdict.outcome, Verdict::Outcome::kFails) << verdict.key;
 }
 
 TEST(Summary, LimitAgainstAnArmThatDidNotRunIsNotJudged) {

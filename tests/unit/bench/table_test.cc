@@ -16,19 +16,35 @@ size_t longest_line(const std::string& text) {
   return longest;
 }
 
-Interval wide_interval() { return {.median = 12345, .low = 10000, .high = 99999, .coverage = 0.98, .count = 7}; }
+Interval wide_interval() {
+  return {.median = 12345, .low = 10000, .high = 99999, .coverage = 0.98, .count = 7};
+}
 
 // The widest figures that a run gives.
 Row wide_row() {
-  return {.arm = "ringway-2-shards", .rounds = 7, .rate_offered = 999'999, .rate_achieved = 999'999, .mean = 99'999, .p50 = 99'999,
-          .p90 = 99'999, .p99 = 999'999, .added_mean = wide_interval(), .added_p50 = wide_interval(), .added_p90 = wide_interval(),
-          .added_p99 = wide_interval(), .cpu_us = wide_interval(),
-          .cpu_ratio = Interval{.median = 45.6, .low = 40.1, .high = 55.5}, .switches_per_request = 2, .enters_per_request = 0.0423,
+  return {.arm = "ringway-2-shards",
+          .rounds = 7,
+          .rate_offered = 999'999,
+          .rate_achieved = 999'999,
+          .mean = 99'999,
+          .p50 = 99'999,
+          .p90 = 99'999,
+          .p99 = 999'999,
+          .added_mean = wide_interval(),
+          .added_p50 = wide_interval(),
+          .added_p90 = wide_interval(),
+          .added_p99 = wide_interval(),
+          .cpu_us = wide_interval(),
+          .cpu_ratio = Interval{.median = 45.6, .low = 40.1, .high = 55.5},
+          .switches_per_request = 2,
+          .enters_per_request = 0.0423,
           .sends_per_request = 0.0611};
 }
 
 Group any_group() {
-  return {.shape = {.connections = 32, .streams = 32, .duration_s = 0.5}, .arms = {{.name = "ringway-2-shards", .kind = ArmKind::kRingway}}, .rounds = 7};
+  return {.shape = {.connections = 32, .streams = 32, .duration_s = 0.5},
+          .arms = {{.name = "ringway-2-shards", .kind = ArmKind::kRingway}},
+          .rounds = 7};
 }
 
 TEST(ShortNumber, KeepsWhatCounts) {
@@ -51,7 +67,8 @@ TEST(Table, FitsInto120ColumnsWithTheWidestFigures) {
   group.rate = Rate{.value = 0.9, .is_share = true};
   Summary with_rate{.rows = {wide_row()}};
   EXPECT_LE(longest_line(rate_table_head(scenario, group)), kColumns);
-  EXPECT_LE(longest_line(rate_table_rows(group, with_rate)), kColumns + 8);  // five-digit intervals may stick out a little
+  EXPECT_LE(longest_line(rate_table_rows(group, with_rate)),
+            kColumns + 8);  // five-digit intervals may stick out a little
 }
 
 TEST(Table, NamesWhatWentWrong) {
@@ -66,8 +83,9 @@ TEST(Table, NamesWhatWentWrong) {
   Group group = any_group();
   group.rounds = 3;
   const std::string text = closed_table(scenario, group, summary);
-  for (const char* part : {"! 12 errors", "12 calls failed: reset CANCEL", "no figures: nginx: exit code 1", "1 rounds without figures: it hung",
-                           "the generator was the limit: its CPU was busy", "cover 75 %", "0.40 CPUs busy"}) {
+  for (const char* part : {"! 12 errors", "12 calls failed: reset CANCEL", "no figures: nginx: exit code 1",
+                           "1 rounds without figures: it hung", "the generator was the limit: its CPU was busy",
+                           "cover 75 %", "0.40 CPUs busy"}) {
     EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
   }
 }
@@ -85,7 +103,10 @@ TEST(Table, ShowsTheAddedMeanWhereTheGeneratorGivesNoQuantiles) {
 }
 
 TEST(VerdictLine, NamesArmLimitAndFigure) {
-  const Verdict verdict{.arm = "ringway", .key = "cpu_vs_relay", .limit = 1.15, .outcome = Verdict::Outcome::kFails,
+  const Verdict verdict{.arm = "ringway",
+                        .key = "cpu_vs_relay",
+                        .limit = 1.15,
+                        .outcome = Verdict::Outcome::kFails,
                         .measured = Interval{.median = 1.3, .low = 1.2, .high = 1.4}};
   const std::string line = verdict_line(verdict, group_name(any_group()));
   EXPECT_TRUE(line.starts_with("FAIL"));

@@ -5,6 +5,7 @@
 #include <cctype>
 #include <cstdlib>
 #include <numeric>
+#include <utility>
 
 #include "base/assert.h"
 
@@ -27,7 +28,9 @@ constexpr std::array<uint8_t, 257> kCodeLengths = {
 std::array<HuffmanCode, 257> make_codes() {
   std::array<uint32_t, 257> order;
   std::iota(order.begin(), order.end(), 0u);
-  std::stable_sort(order.begin(), order.end(), [](uint32_t a, uint32_t b) { return kCodeLengths[a] < kCodeLengths[b]; });
+  std::sort(order.begin(), order.end(), [](uint32_t a, uint32_t b) {
+    return std::pair(kCodeLengths[a], a) < std::pair(kCodeLengths[b], b);
+  });
   std::array<HuffmanCode, 257> codes{};
   uint32_t next = 0;
   uint32_t length = kCodeLengths[order[0]];

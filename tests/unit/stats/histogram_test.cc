@@ -13,7 +13,9 @@ namespace ringway::stats {
 namespace {
 
 // Large for a stack frame of a test with several of them.
-std::unique_ptr<Histogram> make() { return std::make_unique<Histogram>(); }
+std::unique_ptr<Histogram> make() {
+  return std::make_unique<Histogram>();
+}
 
 TEST(Histogram, BucketsTileTheValuesWithoutGapOrOverlap) {
   uint64_t next = 0;
