@@ -43,8 +43,10 @@ class Arena {
   }
 
   std::vector<Chunk> chunks_;
-  char* next_ = nullptr;
-  char* end_ = nullptr;
+  // Never null: an allocation of nothing is an address too, as copying nothing from and to it needs.
+  static inline char nothing_[1];
+  char* next_ = nothing_;
+  char* end_ = nothing_;
 };
 
 }  // namespace ringway::h2

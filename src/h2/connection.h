@@ -75,7 +75,9 @@ class Connection {
 
   // Output. gather() moves DATA of waiting streams into output(), round robin by 16 KiB, until it holds `bytes_max` or
   // nothing more may be sent. The owner takes output() whole.
-  bool wants_gather() const noexcept { return send_window_ > 0 ? !sendable_.is_empty() : has_sendable_end_; }
+  bool wants_gather() const noexcept {
+    return !has_failed_ && (send_window_ > 0 ? !sendable_.is_empty() : has_sendable_end_);
+  }
   void gather(uint32_t bytes_max);
   base::ByteQueue& output() noexcept { return output_; }
   // While a send is blocked, DATA waits in its streams instead of growing output().

@@ -93,7 +93,7 @@ class ConnectionDriver {
 
   // Reads everything an owner might read.
   void look_at(const Event& event) {
-    for (const uint8_t octet : event.data) sum_ += octet;
+    for (const uint8_t octet : event.data()) sum_ += octet;
     for (const Field& field : memory_.fields_of(event)) {
       for (const char c : field.name()) sum_ += static_cast<uint8_t>(c);
       for (const char c : field.value()) sum_ += static_cast<uint8_t>(c);
@@ -106,7 +106,7 @@ class ConnectionDriver {
     if (stream == nullptr) return;
     require(connection_.streams().find(stream->id) == stream, "the stream is not in the map");
     // The owner's number serves to count what may be returned as credit.
-    if (event.kind == EventKind::kData) stream->owner += static_cast<uint32_t>(event.data.size());
+    if (event.kind == EventKind::kData) stream->owner += static_cast<uint32_t>(event.data_size);
     if (event.kind == EventKind::kReset || event.kind == EventKind::kStreamFailed) {
       require(stream->is_reset, "a failed stream is reset");
     } else if (event.end_stream) {

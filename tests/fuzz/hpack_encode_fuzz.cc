@@ -62,7 +62,7 @@ class EncodeDriver {
                                       : interner_.intern(name, KnownName::kNone, value, choice % 16 == 9 ? kFieldNeverIndex : 0);
     if (record == nullptr) return;
     if (record->static_index == 0) held_.push_back(record);
-    Field field;
+    Field field{};
     field.record = record;
     field.known = record->known;
     field.flags = record->flags;

@@ -224,9 +224,10 @@ def test_credit_returns_when_a_stalled_stream_is_cancelled(proxy, loop, backend)
     started = proxy(backend, shards=1)
     client = loop.client(started, settings={SettingCodes.INITIAL_WINDOW_SIZE: 0}, auto_window=False)
     for _ in range(60):
-        request = response_to_a_reader(loop, backend, client, grpc_message(bytes(200_000)))
+        body = grpc_message(bytes(2 * UPSTREAM_WINDOW))
+        request = response_to_a_reader(loop, backend, client, body)
         peer, stream = backend.requests()[-1]
-        loop.until(lambda: request.headers and len(stream.pending) < 200_005, "the begin of the response")
+        loop.until(lambda: request.headers and len(stream.pending) <= UPSTREAM_WINDOW + 5, "all that the window allows")
         client.reset(request)
         loop.until(lambda: stream.reset_code is not None, "the reset at the backend")
     reader = loop.client(started)

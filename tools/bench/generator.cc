@@ -180,6 +180,8 @@ Report parse_ringway_load(const std::string& text) {
   report.duration_s = number(root, "duration_s");
   report.rate_offered = optional_number(root, "rate_offered").value_or(0);
   report.rate_achieved = number(root, "rate_achieved");
+  // A rate over no time would be a zero among the medians.
+  if (!(report.duration_s > 0)) throw Failure("ringway-load: its report covers no time");
   for (const auto& entry : root["errors"]) {
     const auto count = entry.second.as<uint64_t>(0);
     if (count != 0) report.errors[entry.first.Scalar()] = count;

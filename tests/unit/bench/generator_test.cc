@@ -104,6 +104,7 @@ TEST(RingwayLoadReport, IsRefusedWhenAFigureIsMissing) {
   EXPECT_THROW(parse_ringway_load("connect: refused"), Failure);
   EXPECT_THROW(parse_ringway_load(R"({"requests": 5})"), Failure);
   EXPECT_THROW(parse_ringway_load("{\"requests\": 5"), Failure);
+  EXPECT_THROW(parse_ringway_load(R"({"requests": 5, "duration_s": 0, "rate_achieved": 0})"), Failure);
 }
 
 std::string h2load_text(const std::string& requests_line, const std::string& times) {

@@ -403,6 +403,19 @@ TEST_F(ConnectionFlowTest, EmptyTrailersBehindDataAreAnEnd) {
   EXPECT_EQ(frames[0].flags, kFlagEndStream);
 }
 
+// An owner that gathers as long as there is something to gather must come to an end.
+TEST_F(ConnectionFlowTest, AFailedConnectionGathersNothing) {
+  Endpoint client(Role::kClient, memory_);
+  client.greet({{SettingId::kInitialWindowSize, 100'000}});
+  open(client, 1);
+  client.send_data(*client.stream(1), std::string(20'000, 'x'), true);
+  ASSERT_TRUE(client.connection.wants_gather());
+  client.receive(wire::ping("short"));
+  ASSERT_TRUE(client.connection.has_failed());
+  EXPECT_FALSE(client.connection.wants_gather());
+  EXPECT_EQ(client.take_frames().size(), 1u) << "GOAWAY alone";
+}
+
 TEST_F(ConnectionFlowTest, AResetDropsWhatWaits) {
   Endpoint client(Role::kClient, memory_);
   client.greet({{SettingId::kInitialWindowSize, 5}});

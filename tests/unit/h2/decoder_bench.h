@@ -4,8 +4,8 @@
 
 #include <memory>
 #include <string_view>
-#include <vector>
 
+#include "base/plain_vector.h"
 #include "h2/arena.h"
 #include "h2/hpack_decoder.h"
 #include "hpack_oracle.h"
@@ -36,7 +36,7 @@ struct DecoderBench {
   FieldInterner& interner;
   HpackDecoder decoder;
   Arena arena;
-  std::vector<Field> fields;
+  base::PlainVector<Field> fields;
   std::unique_ptr<uint8_t[]> octets;
 };
 

@@ -17,7 +17,7 @@ class EchoServer {
   // records, literals as literals.
   void receive(std::string_view bytes) {
     end_.receive(bytes);
-    const std::vector<Event> events = end_.memory.events;
+    const std::vector<Event> events(end_.memory.events.begin(), end_.memory.events.end());
     for (const Event& event : events) act(event);
     after_output();
   }
@@ -51,7 +51,7 @@ class EchoServer {
       end_.connection.end_headers(*stream, false);
     }
     if (event.kind == EventKind::kData) {
-      const uint32_t left = end_.connection.send_data(*stream, event.data, false);
+      const uint32_t left = end_.connection.send_data(*stream, event.data(), false);
       end_.connection.return_credit(*stream, left);
     }
     if (!event.end_stream) return;

@@ -47,9 +47,14 @@ std::vector<Seen> Endpoint::receive(std::string_view bytes) {
     Seen& copy = seen.emplace_back();
     copy.kind = event.kind;
     copy.end_stream = event.end_stream;
-    copy.code = event.code;
-    copy.last_stream_id = event.last_stream_id;
-    copy.data.assign(event.data.begin(), event.data.end());
+    // Only the members that a kind has are set.
+    const bool has_code = event.kind == EventKind::kReset || event.kind == EventKind::kStreamFailed ||
+                          event.kind == EventKind::kGoaway;
+    if (has_code) copy.code = event.code;
+    if (event.kind == EventKind::kGoaway) copy.last_stream_id = event.last_stream_id;
+    if (event.kind == EventKind::kData || event.kind == EventKind::kGoaway) {
+      copy.data.assign(event.data().begin(), event.data().end());
+    }
     if (Stream* named = memory.streams.find(event.stream)) {
       copy.stream_id = named->id;
       EXPECT_EQ(named->connection, 7u);

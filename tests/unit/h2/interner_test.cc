@@ -130,7 +130,7 @@ TEST(Interner, AnEncoderNoticesThatARecordWasReplaced) {
   HpackEncoder encoder;
   Inflater inflater;
   const auto encode = [&](const FieldRecord& record) {
-    Field field;
+    Field field{};
     field.record = const_cast<FieldRecord*>(&record);
     encoder.begin_block(out, pool);
     encoder.encode(field, out, pool);

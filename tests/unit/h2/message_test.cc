@@ -14,14 +14,31 @@ struct Case {
   bool is_allowed;
 };
 
+bool judge(MessageKind kind, DecoderBench& bench, const std::string& block, MessageHead& head) {
+  const DecodedBlock decoded = bench.decode(block);
+  EXPECT_TRUE(decoded.is_valid);
+  return !decoded.is_malformed && check_message(kind, {bench.fields.data(), bench.fields.size()}, head);
+}
+
+// Both as literals and as records, whose meaning was looked at when they were interned.
 bool is_allowed(MessageKind kind, const PlainList& fields, MessageHead& head) {
   FieldInterner interner(1, 1 << 20);
   DecoderBench bench(interner);
-  std::string block;
-  for (const PlainField& field : fields) block += hpack_literal(kLiteralPlain, field.name, field.value);
-  const DecodedBlock decoded = bench.decode(block);
-  EXPECT_TRUE(decoded.is_valid);
-  return !decoded.is_malformed && check_message(kind, bench.fields, head);
+  std::string literals;
+  std::string indexes;
+  for (size_t i = 0; i < fields.size(); ++i) {
+    literals += hpack_literal(kLiteralIncremental, fields[i].name, fields[i].value);
+    indexes += hpack_integer(0x80, 7, kStaticTableSize + fields.size() - i);
+  }
+  const bool is_allowed_literally = judge(kind, bench, literals, head);
+  for (int use = 0; use < 2; ++use) {
+    MessageHead again;
+    EXPECT_EQ(judge(kind, bench, indexes, again), is_allowed_literally);
+    EXPECT_EQ(plain({bench.fields.data(), bench.fields.size()}), with_sensitive_marked(fields));
+    EXPECT_EQ(again.status, head.status);
+    EXPECT_EQ(again.path, head.path);
+  }
+  return is_allowed_literally;
 }
 
 void expect_judged(MessageKind kind, const std::vector<Case>& cases) {
