@@ -138,12 +138,9 @@ void Connection::begin_trailers(Stream& stream) {
   if (!headers_are_stateless_) begin_headers(stream);
 }
 
-void Connection::add_trailer(Stream& stream, const Field& field) {
-  if (headers_are_stateless_) {
-    encode_stateless(field, stream.pending_trailers, memory_->blocks);
-  } else {
-    add_field(field);
-  }
+void Connection::add_trailers(Stream& stream, std::span<const Field> fields) {
+  if (!headers_are_stateless_) [[likely]] return add_fields(fields);
+  for (const Field& field : fields) encode_stateless(field, stream.pending_trailers, memory_->blocks);
 }
 
 void Connection::end_trailers(Stream& stream) {

@@ -50,11 +50,12 @@ class Connection {
   // in between.
   void begin_headers(Stream& stream);
   void add_field(const Field& field) { encoder_.encode(field, output_, memory_->blocks); }
+  void add_fields(std::span<const Field> fields) { encoder_.encode_all(fields, output_, memory_->blocks); }
   void end_headers(Stream& stream, bool end_stream);
 
   // Trailers end the stream; behind DATA that still waits they wait too. Begin, add each field, end.
   void begin_trailers(Stream& stream);
-  void add_trailer(Stream& stream, const Field& field);
+  void add_trailers(Stream& stream, std::span<const Field> fields);
   void end_trailers(Stream& stream);
 
   // Queues octets of the stream's body. Returns how many went into output() now; the rest waits for window or turn and

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "base/assert.h"
+#include "base/uninitialized.h"
 #include "h2/connection.h"
 
 namespace ringway::h2 {
@@ -279,7 +280,7 @@ void Connection::on_continuation(const FrameHeader& header, const uint8_t* paylo
 }
 
 void Connection::on_header_block(uint32_t stream_id, bool end_stream, std::span<const uint8_t> octets) {
-  [[gnu::uninitialized]] Event event;
+  RINGWAY_UNINITIALIZED Event event;
   event.end_stream = end_stream;
   event.fields_first = memory_->fields.size();
   // The block is decoded whatever becomes of its stream: the tables of both ends must agree.

@@ -116,6 +116,7 @@ bool is_valid_meaning(KnownName name, std::string_view value) noexcept {
     case KnownName::kKeepAlive:
     case KnownName::kProxyConnection:
     case KnownName::kUpgrade:
+    case KnownName::kHttp2Settings:
     case KnownName::kTransferEncoding: return false;  // section 8.2.2
     default: return true;
   }
@@ -180,6 +181,7 @@ FieldRecord* FieldInterner::make(std::string_view name, std::string_view value) 
   record->octets = octets;
   record->name_size = static_cast<uint16_t>(name.size());
   record->value_size = static_cast<uint32_t>(value.size());
+  record->list_bytes = static_cast<uint32_t>(name.size() + value.size()) + kFieldOverhead;
   return record;
 }
 

@@ -34,6 +34,7 @@ struct FieldRecord : base::ListLink {
   uint8_t flags;
   uint8_t static_index;  // 1 to 61 for the records of the static table, else 0
   uint16_t status;       // the number in a :status, else 0
+  uint32_t list_bytes;   // name + value + 32 (RFC 9113 section 6.5.2)
   bool is_idle;          // in the list of records nobody refers to
   uint32_t idle_epoch;   // when it came there
 
@@ -41,7 +42,7 @@ struct FieldRecord : base::ListLink {
   std::string_view value() const noexcept { return {octets + name_size, value_size}; }
   // As the peer's block or our validation set them when the field was interned.
   uint8_t peer_flags() const noexcept { return flags & (kFieldNeverIndex | kFieldMalformed); }
-  uint32_t hpack_size() const noexcept { return name_size + value_size + kFieldOverhead; }
+  uint32_t hpack_size() const noexcept { return list_bytes; }
 };
 
 // Trivial: lists of fields are made and dropped for every message.
@@ -93,6 +94,8 @@ class FieldInterner {
   FieldRecord* intern(std::string_view name, KnownName known, std::string_view value, uint8_t flags);
 
   FieldRecord* static_record(uint32_t index) noexcept { return static_records_[index]; }
+  // By index 0 to 61; number 0 is null.
+  FieldRecord* const* static_records() const noexcept { return static_records_.data(); }
 
   static void retain(FieldRecord& record) noexcept { ++record.references; }
   void release(FieldRecord& record) noexcept {

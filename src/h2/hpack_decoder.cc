@@ -64,66 +64,92 @@ HpackDecoder::~HpackDecoder() {
 DecodedBlock HpackDecoder::decode(std::span<const uint8_t> block, const DecodeLimits& limits,
                                   base::PlainVector<Field>& fields, Arena& arena) {
   DecodedBlock result;
-  Reader reader{block.data(), block.data() + block.size()};
   const uint32_t first_field = fields.size();
   // Every field takes an octet at least; beyond the limit none is kept.
   const uint32_t fields_max = std::min(limits.fields, static_cast<uint32_t>(block.size()));
   fields.reserve_more(fields_max + 1);
-  uint8_t flags_seen = 0;
+  Field* out = fields.end();
+  const Field* const out_max = out + fields_max;
+  FieldRecord* const* const static_records = interner_->static_records();
+  uint32_t list_bytes = 0;
+  uint32_t flags_seen = 0;
   bool may_resize = true;  // section 4.2: size updates only at the beginning of a block
-  while (reader.p != reader.end) {
-    const uint8_t first = *reader.p;
-    Field& field = fields.add_reserved();
+  const uint8_t* p = block.data();
+  const uint8_t* const end = p + block.size();
+  while (p != end) {
+    const uint8_t first = *p;
     uint32_t field_bytes;
-    if (first & 0x80) [[likely]] {
-      uint32_t index = first & 0x7fu;
-      ++reader.p;
-      if (index == 0x7f) [[unlikely]] {
-        --reader.p;
-        if (!reader.read_integer(7, index)) return result;
+    // The hot path: an index of one octet with a record behind it. The loop's state stays in registers.
+    const FieldRecord* record = nullptr;
+    if (const uint32_t index = first & 0x7fu; first & 0x80) {
+      if (index <= kStaticTableSize) {
+        record = static_records[index];
+      } else if (index - kStaticTableSize - 1 < entry_count_ && index != 0x7f) {
+        record = entry(index - kStaticTableSize - 1).record;
       }
+    }
+    if (record != nullptr) [[likely]] {
+      ++p;
+      out->record = const_cast<FieldRecord*>(record);
+      out->known = record->known;
+      out->flags = record->flags;
+      field_bytes = record->list_bytes;
       may_resize = false;
-      if (FieldRecord* record = record_of(index)) [[likely]] {
-        field.record = record;
-        field.known = record->known;
-        field.flags = record->flags;
-        field_bytes = record->hpack_size();
-      } else {
-        if (!decode_first_reference(index, arena, field)) return result;
-        field_bytes = field.record != nullptr ? field.record->hpack_size() : charge_literal(field, result);
-      }
     } else if ((first & 0xe0) == 0x20) {
-      fields.pop_back();
+      Reader reader{p, end};
       if (!may_resize || !decode_size_update(reader)) return result;
+      p = reader.p;
       continue;
     } else {
+      Reader reader{p, end};
       may_resize = false;
-      if (!decode_literal(reader, (first & 0x40) != 0 ? 6 : 4, arena, field)) return result;
-      if ((first & 0x40) != 0) {
-        insert(field);
-      } else if ((first & 0x10) != 0) {
-        field.flags |= kFieldNeverIndex;
+      if (!decode_slowly(reader, arena, *out)) return result;
+      p = reader.p;
+      if (out->record != nullptr) {
+        field_bytes = out->record->list_bytes;
+      } else {
+        field_bytes = out->name_size + out->value_size + kFieldOverhead;
+        result.literal_octets += field_bytes + out->wire_size;
       }
-      field_bytes = charge_literal(field, result);
     }
-    result.list_bytes += field_bytes;
-    flags_seen |= field.flags;
-    if (result.list_bytes > limits.list_bytes || fields.size() - first_field > fields_max) [[unlikely]] {
+    list_bytes += field_bytes;
+    flags_seen |= out->flags;
+    if (list_bytes > limits.list_bytes || out == out_max) [[unlikely]] {
       // The rest is decoded for the table's sake. The sum cannot wrap: it stops growing here.
       result.is_too_large = true;
-      result.list_bytes = limits.list_bytes + 1;
-      fields.pop_back();
+      list_bytes = limits.list_bytes + 1;
+      continue;
     }
+    ++out;
   }
+  fields.shrink_to(static_cast<uint32_t>(out - fields.data()));
+  ASSERT(fields.size() - first_field <= fields_max);
+  result.list_bytes = list_bytes;
   result.is_malformed = (flags_seen & kFieldMalformed) != 0;
   result.is_valid = true;
   return result;
 }
 
-// What a field that is not interned adds to the list, in the measure of RFC 9113 section 6.5.2.
-uint32_t HpackDecoder::charge_literal(const Field& field, DecodedBlock& block) noexcept {
-  block.literal_octets += field.name_size + field.value_size + field.wire_size;
-  return field.name_size + field.value_size + kFieldOverhead;
+// Everything but an index of one octet with a record behind it, and size updates.
+bool HpackDecoder::decode_slowly(Reader& reader, Arena& arena, Field& field) {
+  const uint8_t first = *reader.p;
+  if (first & 0x80) {
+    uint32_t index = 0;
+    if (!reader.read_integer(7, index)) return false;
+    FieldRecord* const record = record_of(index);
+    if (record == nullptr) return decode_first_reference(index, arena, field);
+    field.record = record;
+    field.known = record->known;
+    field.flags = record->flags;
+    return true;
+  }
+  if (!decode_literal(reader, (first & 0x40) != 0 ? 6 : 4, arena, field)) return false;
+  if ((first & 0x40) != 0) {
+    insert(field);
+  } else if ((first & 0x10) != 0) {
+    field.flags |= kFieldNeverIndex;
+  }
+  return true;
 }
 
 // The record behind an index; null when there is none yet, or no such entry.

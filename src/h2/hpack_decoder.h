@@ -56,7 +56,7 @@ class HpackDecoder {
 
   FieldRecord* record_of(uint32_t index) noexcept;
   bool decode_first_reference(uint32_t index, Arena& arena, Field& field);
-  static uint32_t charge_literal(const Field& field, DecodedBlock& block) noexcept;
+  bool decode_slowly(Reader& reader, Arena& arena, Field& field);
   bool decode_literal(Reader& reader, uint8_t prefix_bits, Arena& arena, Field& field);
   bool decode_size_update(Reader& reader);
   bool decode_name(Reader& reader, uint32_t index, Arena& arena, Field& field);

@@ -95,6 +95,36 @@ void HpackEncoder::announce_size(base::ByteQueue& out, base::BlockPool& pool) {
   announce_lowest_ = UINT32_MAX;
 }
 
+void HpackEncoder::encode_all(std::span<const Field> fields, base::ByteQueue& out, base::BlockPool& pool) {
+  const auto count = static_cast<uint32_t>(fields.size());
+  uint8_t* begin = out.reserve(pool, count);
+  uint8_t* p = begin;
+  const Slot* slots = slots_.get();
+  Entry* entries = entries_.get();
+  for (const Field& field : fields) {
+    if (const FieldRecord* record = field.record) [[likely]] {
+      uint32_t index = record->static_index;
+      if (index == 0 && slots != nullptr) {
+        const Slot& slot = slots[record->index & (slot_count_ - 1)];
+        if (slot.record_index == record->index && slot.generation == record->generation && is_live(slot)) {
+          entries[slot.number & (entry_capacity_ - 1)].used_in_block = block_number_;
+          index = kStaticTableSize + (inserted_ - slot.number);
+        }
+      }
+      if (index - 1 < 126) [[likely]] {
+        *p++ = static_cast<uint8_t>(0x80 | index);
+        continue;
+      }
+    }
+    out.commit(static_cast<uint32_t>(p - begin));
+    encode_slowly(field, out, pool);
+    begin = p = out.reserve(pool, count);
+    slots = slots_.get();
+    entries = entries_.get();
+  }
+  out.commit(static_cast<uint32_t>(p - begin));
+}
+
 void HpackEncoder::encode_slowly(const Field& field, base::ByteQueue& out, base::BlockPool& pool) {
   if (field.record == nullptr) return append_literal(field, out, pool);
   if (const uint32_t index = index_of(*field.record)) return append_indexed(index, out, pool);

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 
 #include "base/block_pool.h"
 #include "base/byte_queue.h"
@@ -41,6 +42,9 @@ class HpackEncoder {
     }
     encode_slowly(field, out, pool);
   }
+
+  // Appends many fields; the same as encode() for each, with the loop's state in registers.
+  void encode_all(std::span<const Field> fields, base::ByteQueue& out, base::BlockPool& pool);
 
   uint32_t table_bytes() const noexcept { return table_bytes_; }
   uint32_t entry_count() const noexcept { return inserted_ - oldest_; }

@@ -1,5 +1,8 @@
 #include "h2/message.h"
 
+#include <array>
+#include <cstddef>
+
 namespace ringway::h2 {
 namespace {
 
@@ -16,74 +19,91 @@ bool parse_content_length(std::string_view value, MessageHead& head) noexcept {
   return true;
 }
 
+// What a name means to us, and where its position is kept.
+enum class Meaning : uint8_t {
+  kNone,           // forwarded, no more
+  kPosition,       // its place is remembered
+  kPseudo,         // … at most once, and before all regular fields
+  kContentLength,
+  kRestricted,     // te: one value only; connection-specific fields: none (section 8.2.2)
+  kUnknown,        // a name that is not in the list of known ones
+};
+
+struct NameRule {
+  Meaning meaning = Meaning::kNone;
+  uint8_t offset = 0;  // of the position in MessageHead, in units of its members
+};
+
+constexpr std::array<NameRule, static_cast<size_t>(KnownName::kCount)> make_rules() noexcept {
+  std::array<NameRule, static_cast<size_t>(KnownName::kCount)> rules{};
+  const auto set = [&rules](KnownName name, Meaning meaning, size_t offset) {
+    rules[static_cast<size_t>(name)] = {meaning, static_cast<uint8_t>(offset / sizeof(uint16_t))};
+  };
+  set(KnownName::kNone, Meaning::kUnknown, 0);
+  set(KnownName::kMethod, Meaning::kPseudo, offsetof(MessageHead, method));
+  set(KnownName::kPath, Meaning::kPseudo, offsetof(MessageHead, path));
+  set(KnownName::kScheme, Meaning::kPseudo, offsetof(MessageHead, scheme));
+  set(KnownName::kAuthority, Meaning::kPseudo, offsetof(MessageHead, authority));
+  set(KnownName::kStatus, Meaning::kPseudo, offsetof(MessageHead, status_position));
+  set(KnownName::kHost, Meaning::kPosition, offsetof(MessageHead, host));
+  set(KnownName::kContentType, Meaning::kPosition, offsetof(MessageHead, content_type));
+  set(KnownName::kGrpcTimeout, Meaning::kPosition, offsetof(MessageHead, grpc_timeout));
+  set(KnownName::kGrpcStatus, Meaning::kPosition, offsetof(MessageHead, grpc_status));
+  set(KnownName::kGrpcMessage, Meaning::kPosition, offsetof(MessageHead, grpc_message));
+  set(KnownName::kContentLength, Meaning::kContentLength, 0);
+  for (const KnownName name : {KnownName::kTe, KnownName::kConnection, KnownName::kKeepAlive,
+                               KnownName::kProxyConnection, KnownName::kUpgrade, KnownName::kTransferEncoding,
+                               KnownName::kHttp2Settings}) {
+    set(name, Meaning::kRestricted, 0);
+  }
+  return rules;
+}
+
+constexpr auto kRules = make_rules();
+
 // A record was looked at when it was interned.
 bool has_valid_meaning(const Field& field) noexcept {
   if (field.record != nullptr) [[likely]] return (field.flags & kFieldIsValid) != 0;
   return is_valid_meaning(field.known, field.value());
 }
 
-// A pseudo-field of a request or response; false when it may not be there or is there twice.
-bool take_pseudo(MessageKind kind, const Field& field, uint16_t position, MessageHead& head) noexcept {
-  if (!has_valid_meaning(field)) return false;
-  if (kind == MessageKind::kResponse) {
-    if (field.known != KnownName::kStatus || head.status != 0) return false;
-    head.status = field.record != nullptr ? field.record->status : parse_status(field.value());
-    return true;
+// What is asked of a field beyond remembering its place.
+bool is_allowed(MessageKind kind, const Field& field, Meaning meaning, MessageHead& head) noexcept {
+  switch (meaning) {
+    case Meaning::kContentLength: return kind == MessageKind::kTrailers || parse_content_length(field.value(), head);
+    case Meaning::kRestricted: return has_valid_meaning(field);
+    case Meaning::kUnknown: return !field.name().starts_with(':');  // no other pseudo-fields exist
+    default: return true;
   }
-  uint16_t* member = nullptr;
-  switch (field.known) {
-    case KnownName::kMethod: member = &head.method; break;
-    case KnownName::kPath: member = &head.path; break;
-    case KnownName::kScheme: member = &head.scheme; break;
-    case KnownName::kAuthority: member = &head.authority; break;
-    default: return false;
-  }
-  if (*member != 0) return false;
-  *member = position;
-  return true;
 }
 
-bool take_regular(MessageKind kind, const Field& field, uint16_t position, MessageHead& head) noexcept {
-  switch (field.known) {
-    case KnownName::kNone: return !field.name().starts_with(':');  // no other pseudo-fields exist
-    case KnownName::kContentType: head.content_type = position; break;
-    case KnownName::kUserAgent: head.user_agent = position; break;
-    case KnownName::kGrpcTimeout: head.grpc_timeout = position; break;
-    case KnownName::kGrpcStatus: head.grpc_status = position; break;
-    case KnownName::kGrpcMessage: head.grpc_message = position; break;
-    case KnownName::kHost:
-      // Two hosts let two readers disagree about where a request goes (RFC 9110 section 7.2).
-      if (kind == MessageKind::kRequest && head.host != 0) return false;
-      head.host = position;
-      break;
-    case KnownName::kContentLength: return kind == MessageKind::kTrailers || parse_content_length(field.value(), head);
-    case KnownName::kTe:
-      head.te = position;
-      return has_valid_meaning(field);
-    case KnownName::kConnection:
-    case KnownName::kKeepAlive:
-    case KnownName::kProxyConnection:
-    case KnownName::kUpgrade:
-    case KnownName::kTransferEncoding: return false;  // section 8.2.2
-    case KnownName::kHttp2Settings: head.has_hop_by_hop = true; break;
-    default: break;
-  }
-  return true;
+// Which pseudo-fields belong to this kind of message.
+bool takes_pseudo(MessageKind kind, KnownName name) noexcept {
+  if (kind == MessageKind::kTrailers) return false;
+  return (name == KnownName::kStatus) == (kind == MessageKind::kResponse);
 }
 
 }  // namespace
 
 bool check_message(MessageKind kind, std::span<const Field> fields, MessageHead& head) noexcept {
+  auto* const positions = reinterpret_cast<uint16_t*>(&head);
   bool is_past_pseudo = false;
   uint16_t position = 0;
   for (const Field& field : fields) {
     ++position;
-    if (is_pseudo(field.known)) {
-      if (is_past_pseudo || kind == MessageKind::kTrailers || !take_pseudo(kind, field, position, head)) return false;
-      continue;
+    const NameRule rule = kRules[static_cast<size_t>(field.known)];
+    if (rule.meaning == Meaning::kPseudo) {
+      if (is_past_pseudo || !takes_pseudo(kind, field.known) || !has_valid_meaning(field)) return false;
+      if (positions[rule.offset] != 0) return false;
+    } else {
+      is_past_pseudo = true;
+      if (rule.meaning > Meaning::kPosition && !is_allowed(kind, field, rule.meaning, head)) return false;
     }
-    is_past_pseudo = true;
-    if (!take_regular(kind, field, position, head)) return false;
+    positions[rule.offset] = position;
+  }
+  if (head.status_position != 0) {
+    const Field& status = fields[head.status_position - 1u];
+    head.status = status.record != nullptr ? status.record->status : parse_status(status.value());
   }
   if (kind == MessageKind::kTrailers) return true;
   if (kind == MessageKind::kResponse) return head.status != 0;

@@ -11,19 +11,18 @@ namespace ringway::h2 {
 
 // Positions in the list, one-based; 0: not there.
 struct MessageHead {
+  uint16_t none = 0;            // where fields without a meaning here leave their position
   uint16_t method = 0;
   uint16_t path = 0;
   uint16_t scheme = 0;
   uint16_t authority = 0;
+  uint16_t status_position = 0;
   uint16_t host = 0;
   uint16_t content_type = 0;
-  uint16_t user_agent = 0;
-  uint16_t te = 0;
   uint16_t grpc_timeout = 0;
   uint16_t grpc_status = 0;
   uint16_t grpc_message = 0;
   uint16_t status = 0;          // the number of a response, 100 to 999
-  bool has_hop_by_hop = false;
   bool has_content_length = false;
   uint64_t content_length = 0;
 };

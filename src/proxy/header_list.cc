@@ -51,7 +51,6 @@ void HeaderList::assign(std::span<const h2::Field> fields, uint32_t literal_octe
   auto* copy = reinterpret_cast<h2::Field*>(block_);
   uint8_t* octets = block_ + fields.size() * sizeof(h2::Field);
   for (const h2::Field& field : fields) {
-    if (h2::is_hop_by_hop(field.known)) [[unlikely]] continue;
     if (field.record != nullptr) [[likely]] {
       copy->record = field.record;
       copy->known = field.known;

@@ -17,8 +17,8 @@ class HeaderList {
   HeaderList& operator=(const HeaderList&) = delete;
   ~HeaderList();
 
-  // Keeps every field that a proxy may forward. One block of memory for all; `literal_octets` is at least what the
-  // names, values and wire forms of the literals take.
+  // Keeps all fields (the message rules have refused connection-specific ones). One block of memory for all;
+  // `literal_octets` is at least what the names, values and wire forms of the literals take.
   void assign(std::span<const h2::Field> fields, uint32_t literal_octets, h2::Memory& memory);
   void release(h2::Memory& memory) noexcept;
 

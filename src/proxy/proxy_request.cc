@@ -146,8 +146,13 @@ void Proxy::write_request_headers(Exchange& exchange, Connection& upstream, h2::
                                   uint64_t now_ns) {
   const config::ForwardedOptions& forwarded = listeners_[exchange.listener].config->forwarded;
   upstream.h2.begin_headers(stream);
+  if (exchange.deadline_ns == base::kNever_ns && !forwarded.x_forwarded_for && !forwarded.x_forwarded_proto) {
+    upstream.h2.add_fields(exchange.headers.fields());
+    upstream.h2.end_headers(stream, end);
+    return;
+  }
   for (const h2::Field& field : exchange.headers.fields()) {
-    if (field.known == h2::KnownName::kGrpcTimeout) [[unlikely]] {
+    if (field.known == h2::KnownName::kGrpcTimeout && exchange.deadline_ns != base::kNever_ns) {
       // What has passed here is not the backend's to spend.
       char text[grpc::kTimeoutTextMax];
       const size_t size = grpc::format_timeout(exchange.deadline_ns - now_ns, text);
@@ -206,7 +211,7 @@ void Proxy::write_request_body(Exchange& exchange, Connection& upstream, h2::Str
   }
   if (!exchange.trailers.is_empty()) {
     upstream.h2.begin_trailers(stream);
-    for (const h2::Field& field : exchange.trailers.fields()) upstream.h2.add_trailer(stream, field);
+    upstream.h2.add_trailers(stream, exchange.trailers.fields());
     upstream.h2.end_trailers(stream);
   }
   if (size > snapshot_.limits.replay_bytes) {
@@ -252,7 +257,7 @@ void Proxy::on_request_trailers(Exchange& exchange, const h2::Event& event) {
   if (stream == nullptr || stream->is_reset) return;  // waiting: the attempt will send them
   Connection& upstream = *exchange.upstream;
   upstream.h2.begin_trailers(*stream);
-  for (const h2::Field& field : exchange.trailers.fields()) upstream.h2.add_trailer(*stream, field);
+  upstream.h2.add_trailers(*stream, exchange.trailers.fields());
   upstream.h2.end_trailers(*stream);
   mark(upstream);
 }

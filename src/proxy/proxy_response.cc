@@ -1,5 +1,6 @@
 // From the endpoint's answer, or its lack, back to the client.
 #include "base/assert.h"
+#include "base/uninitialized.h"
 #include "base/units.h"
 #include "proxy/proxy.h"
 #include "proxy/text.h"
@@ -11,9 +12,7 @@ void Proxy::on_informational(Exchange& exchange, const h2::Event& event) {
   if (stream == nullptr || exchange.is_committed) return;
   Connection& downstream = *exchange.downstream;
   downstream.h2.begin_headers(*stream);
-  for (const h2::Field& field : memory_.fields_of(event)) {
-    if (!h2::is_hop_by_hop(field.known)) downstream.h2.add_field(field);
-  }
+  downstream.h2.add_fields(memory_.fields_of(event));
   downstream.h2.end_headers(*stream, false);
   mark(downstream);
 }
@@ -32,9 +31,7 @@ void Proxy::on_response(Exchange& exchange, const h2::Event& event, uint64_t now
     exchange.grpc_status = static_cast<int16_t>(grpc::parse_status(fields[head.grpc_status - 1u].value()));
   }
   downstream.h2.begin_headers(*stream);
-  for (const h2::Field& field : fields) {
-    if (!h2::is_hop_by_hop(field.known)) downstream.h2.add_field(field);
-  }
+  downstream.h2.add_fields(fields);
   downstream.h2.end_headers(*stream, event.end_stream);
   mark(downstream);
   if (event.end_stream) on_response_end(exchange, now_ns);
@@ -65,9 +62,7 @@ void Proxy::on_response_trailers(Exchange& exchange, const h2::Event& event, uin
     exchange.grpc_status = static_cast<int16_t>(grpc::parse_status(fields[head.grpc_status - 1u].value()));
   }
   downstream.h2.begin_trailers(*stream);
-  for (const h2::Field& field : fields) {
-    if (!h2::is_hop_by_hop(field.known)) downstream.h2.add_trailer(*stream, field);
-  }
+  downstream.h2.add_trailers(*stream, fields);
   downstream.h2.end_trailers(*stream);
   mark(downstream);
   on_response_end(exchange, now_ns);
@@ -168,8 +163,8 @@ void Proxy::reply_locally(Exchange& exchange, grpc::Status status, std::string_v
   mark(downstream);
   if (exchange.is_committed) {
     downstream.h2.begin_trailers(stream);
-    downstream.h2.add_trailer(stream, grpc_status);
-    downstream.h2.add_trailer(stream, grpc_message);
+    const h2::Field trailers[] = {grpc_status, grpc_message};
+    downstream.h2.add_trailers(stream, trailers);
     downstream.h2.end_trailers(stream);
     return;
   }
@@ -302,7 +297,7 @@ void Proxy::write_access_log(const Exchange& exchange, uint64_t now_ns) {
   record.duration_ns = now_ns - exchange.started_ns;
   record.hop_ns = exchange.hop_ns;
   // Zeroing it, as the compiler would for each line, costs more than formatting.
-  [[gnu::uninitialized]] char line[AccessFormatter::kLineBytesMax];
+  RINGWAY_UNINITIALIZED char line[AccessFormatter::kLineBytesMax];
   const bool is_json = snapshot_.access_log.format == config::AccessLogFormat::kJson;
   const size_t size = is_json ? access_formatter_.format_json(record, line) : access_formatter_.format_combined(record, line);
   options_.log->access_line({line, size});

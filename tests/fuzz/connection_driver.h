@@ -119,7 +119,7 @@ class ConnectionDriver {
   void echo_headers(Stream& stream, const Event& event) {
     connection_.begin_headers(stream);
     connection_.add_field(make_field(KnownName::kStatus, "200"));
-    for (const Field& field : memory_.fields_of(event)) connection_.add_field(field);
+    connection_.add_fields(memory_.fields_of(event));
     connection_.end_headers(stream, false);
   }
 
@@ -147,7 +147,8 @@ class ConnectionDriver {
     Stream* stream = any_stream(choice);
     if (!may_send(stream)) return;
     connection_.begin_trailers(*stream);
-    connection_.add_trailer(*stream, make_field(KnownName::kGrpcStatus, "0"));
+    const Field status = make_field(KnownName::kGrpcStatus, "0");
+    connection_.add_trailers(*stream, {&status, 1});
     connection_.end_trailers(*stream);
   }
 

@@ -56,8 +56,9 @@ class EchoServer {
     }
     if (!event.end_stream) return;
     end_.connection.begin_trailers(*stream);
-    end_.connection.add_trailer(*stream, make_field(KnownName::kGrpcStatus, "0"));
-    end_.connection.add_trailer(*stream, make_field("x-call", KnownName::kNone, calls_[stream->id]));
+    const Field trailers[] = {make_field(KnownName::kGrpcStatus, "0"),
+                              make_field("x-call", KnownName::kNone, calls_[stream->id])};
+    end_.connection.add_trailers(*stream, trailers);
     end_.connection.end_trailers(*stream);
   }
 

@@ -99,9 +99,11 @@ void Endpoint::send_headers(Stream& stream, const PlainList& fields, bool end_st
 
 void Endpoint::send_trailers(Stream& stream, const PlainList& fields) {
   connection.begin_trailers(stream);
+  std::vector<Field> literals;
   for (const PlainField& field : fields) {
-    connection.add_trailer(stream, make_field(field.name, find_known_name(field.name), field.value));
+    literals.push_back(make_field(field.name, find_known_name(field.name), field.value));
   }
+  connection.add_trailers(stream, literals);
   connection.end_trailers(stream);
 }
 

@@ -23,8 +23,14 @@ class HpackEncoderTest : public testing::Test {
 
   std::string encode(std::span<const Field> fields) {
     encoder_.begin_block(out_, pool_);
-    for (const Field& field : fields) encoder_.encode(field, out_, pool_);
-    return take();
+    twin_.begin_block(out_, pool_);
+    out_.release(pool_);
+    for (const Field& field : fields) twin_.encode(field, out_, pool_);
+    const std::string one_by_one = take();
+    encoder_.encode_all(fields, out_, pool_);
+    const std::string at_once = take();
+    EXPECT_EQ(at_once, one_by_one);
+    return at_once;
   }
 
   std::string take() {
