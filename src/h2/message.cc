@@ -25,6 +25,7 @@ enum class Meaning : uint8_t {
   kPosition,       // its place is remembered
   kPseudo,         // … at most once, and before all regular fields
   kContentLength,
+  kHost,           // two hosts let two readers disagree about where a request goes (RFC 9110 section 7.2)
   kRestricted,     // te: one value only; connection-specific fields: none (section 8.2.2)
   kUnknown,        // a name that is not in the list of known ones
 };
@@ -45,7 +46,7 @@ constexpr std::array<NameRule, static_cast<size_t>(KnownName::kCount)> make_rule
   set(KnownName::kScheme, Meaning::kPseudo, offsetof(MessageHead, scheme));
   set(KnownName::kAuthority, Meaning::kPseudo, offsetof(MessageHead, authority));
   set(KnownName::kStatus, Meaning::kPseudo, offsetof(MessageHead, status_position));
-  set(KnownName::kHost, Meaning::kPosition, offsetof(MessageHead, host));
+  set(KnownName::kHost, Meaning::kHost, offsetof(MessageHead, host));
   set(KnownName::kContentType, Meaning::kPosition, offsetof(MessageHead, content_type));
   set(KnownName::kGrpcTimeout, Meaning::kPosition, offsetof(MessageHead, grpc_timeout));
   set(KnownName::kGrpcStatus, Meaning::kPosition, offsetof(MessageHead, grpc_status));
@@ -71,6 +72,7 @@ bool has_valid_meaning(const Field& field) noexcept {
 bool is_allowed(MessageKind kind, const Field& field, Meaning meaning, MessageHead& head) noexcept {
   switch (meaning) {
     case Meaning::kContentLength: return kind == MessageKind::kTrailers || parse_content_length(field.value(), head);
+    case Meaning::kHost: return kind != MessageKind::kRequest || head.host == 0;
     case Meaning::kRestricted: return has_valid_meaning(field);
     case Meaning::kUnknown: return !field.name().starts_with(':');  // no other pseudo-fields exist
     default: return true;

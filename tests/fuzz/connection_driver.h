@@ -93,12 +93,17 @@ class ConnectionDriver {
 
   // Reads everything an owner might read.
   void look_at(const Event& event) {
-    for (const uint8_t octet : event.data()) sum_ += octet;
-    for (const Field& field : memory_.fields_of(event)) {
-      for (const char c : field.name()) sum_ += static_cast<uint8_t>(c);
-      for (const char c : field.value()) sum_ += static_cast<uint8_t>(c);
-      const bool is_list = event.kind == EventKind::kRequest || event.kind == EventKind::kResponse;
-      require(!is_list || !field.name().empty(), "a field without a name was let through");
+    const bool is_list = event.kind == EventKind::kRequest || event.kind == EventKind::kInformational ||
+                         event.kind == EventKind::kResponse || event.kind == EventKind::kTrailers;
+    if (event.kind == EventKind::kData || event.kind == EventKind::kGoaway) {
+      for (const uint8_t octet : event.data()) sum_ += octet;
+    }
+    if (is_list || event.kind == EventKind::kListTooLarge) {
+      for (const Field& field : memory_.fields_of(event)) {
+        for (const char c : field.name()) sum_ += static_cast<uint8_t>(c);
+        for (const char c : field.value()) sum_ += static_cast<uint8_t>(c);
+        require(!is_list || !field.name().empty(), "a field without a name was let through");
+      }
     }
     Stream* const stream = memory_.streams.find(event.stream);
     const bool names_stream = event.kind <= EventKind::kListTooLarge;

@@ -119,7 +119,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (!list) return 0;
     require(without_sensitive_flags(*list) == without_sensitive_flags(*theirs), "the lists differ");
     // The records that its fields name must survive what the other connection does in the same epoch.
-    base::PlainVector<Field> fields;
+    ringway::base::PlainVector<Field> fields;
     Arena arena;
     second.decode({ours.octets.get(), block.size()}, {1 << 30, 1 << 20}, fields, arena);
     require(plain(ours.fields) == *list && plain(fields) == *list, "a record changed under its field");

@@ -26,6 +26,8 @@ constexpr Case kCases[] = {
     {.name = "varying metadata", .vary_metadata = true, .paths = 1, .instructions_max = 3500},
     {.name = "64 paths", .vary_metadata = false, .paths = 64, .instructions_max = 2500},
 };
+// Where meson puts what callgrind_preload.cc becomes, below the build directory.
+constexpr const char* kPreload = "tools/bench/libringway_callgrind_preload.so";
 constexpr uint32_t kConnections = 32;
 constexpr uint32_t kStreams = 32;
 // The difference of two runs leaves out start, connection set-up and stop.
@@ -55,7 +57,8 @@ class Counter {
   uint64_t instructions(const Case& one, uint64_t requests) {
     const std::string file = scratch_.path() + "/callgrind.out";
     Server proxy = launcher_.proxy({.name = "ringway", .kind = ArmKind::kRingway}, {origin_.address()},
-                                   {"valgrind", "--tool=callgrind", "--callgrind-out-file=" + file});
+                                   {"env", "LD_PRELOAD=" + programs_.own(kPreload), "valgrind", "--tool=callgrind",
+                                    "--callgrind-out-file=" + file});
     const Load load{.target = proxy.address(),
                     .connections = kConnections,
                     .streams = kStreams,

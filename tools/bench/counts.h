@@ -1,6 +1,6 @@
 // User-space instructions per request, counted by callgrind: free of noise, so a hard gate. Valgrind runs io_uring
-// programs with the flags ringway uses, but slowly, so more requests fall into one turn than in a normal run; the
-// count is of ringway's own work on a request and says nothing about wake-ups.
+// programs with the flags ringway uses (with the help of callgrind_preload.cc), but slowly, so more requests fall into
+// one turn than in a normal run; the count is of ringway's own work on a request and says nothing about wake-ups.
 #pragma once
 
 #include "placement.h"

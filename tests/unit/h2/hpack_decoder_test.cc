@@ -256,6 +256,18 @@ TEST_F(HpackDecoderTest, MalformedEntriesStayMalformed) {
   EXPECT_FALSE(bench_.decode(hpack_integer(0x00, 4, 62) + hpack_string("v")).is_malformed);
 }
 
+// Malformed, but the table must take it: the sanitizers watch that nothing is copied from or to null.
+TEST_F(HpackDecoderTest, AnEntryWithoutAnyOctets) {
+  const std::string nothing = hpack_literal(kLiteralIncremental, "", "");
+  const std::string newest = hpack_integer(0x80, 7, 62);
+  EXPECT_EQ(bench_.list(nothing + newest + hpack_integer(0x40, 6, 62) + hpack_string("") + newest),
+            PlainList(4, PlainField{"", ""}));
+  EXPECT_EQ(bench_.list(newest), (PlainList{{"", ""}}));
+  FieldInterner full(1, 0);
+  DecoderBench bench(full);
+  EXPECT_EQ(bench.list(nothing + newest + newest), PlainList(3, PlainField{"", ""}));
+}
+
 TEST_F(HpackDecoderTest, TheWireFormOfALiteralValueIsKept) {
   const std::string coded = hpack_string("0123456789", true);
   bench_.decode(std::string("\x10") + hpack_string("x") + coded);

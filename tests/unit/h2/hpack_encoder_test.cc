@@ -23,14 +23,17 @@ class HpackEncoderTest : public testing::Test {
 
   std::string encode(std::span<const Field> fields) {
     encoder_.begin_block(out_, pool_);
-    twin_.begin_block(out_, pool_);
-    out_.release(pool_);
-    for (const Field& field : fields) twin_.encode(field, out_, pool_);
-    const std::string one_by_one = take();
     encoder_.encode_all(fields, out_, pool_);
     const std::string at_once = take();
-    EXPECT_EQ(at_once, one_by_one);
+    twin_.begin_block(out_, pool_);
+    for (const Field& field : fields) twin_.encode(field, out_, pool_);
+    EXPECT_EQ(at_once, take()) << "encode_all() writes what encode() does";
     return at_once;
+  }
+
+  void set_peer_table_size(uint32_t bytes) {
+    encoder_.set_peer_table_size(bytes);
+    twin_.set_peer_table_size(bytes);
   }
 
   std::string take() {
@@ -50,6 +53,7 @@ class HpackEncoderTest : public testing::Test {
   base::BlockPool pool_;
   base::ByteQueue out_;
   HpackEncoder encoder_;
+  HpackEncoder twin_;
   Inflater inflater_;
 };
 
@@ -132,17 +136,17 @@ TEST_F(HpackEncoderTest, TableSizesAreAnnounced) {
   const Field field = interned("x-tenant", "blue");
   expect_inflates({field});
   // Nothing changes: nothing is announced. 4,096 is the most that is used.
-  encoder_.set_peer_table_size(4096);
-  encoder_.set_peer_table_size(65'536);
+  set_peer_table_size(4096);
+  set_peer_table_size(65'536);
   EXPECT_EQ(expect_inflates({field}), hpack_integer(0x80, 7, 62));
   // Down to nothing: everything is a literal.
-  encoder_.set_peer_table_size(0);
+  set_peer_table_size(0);
   inflater_.change_table_size(0);
   EXPECT_EQ(expect_inflates({field}), hpack_integer(0x20, 5, 0) + hpack_literal(kLiteralPlain, "x-tenant", "blue"));
   EXPECT_EQ(expect_inflates({field}), hpack_literal(kLiteralPlain, "x-tenant", "blue"));
   EXPECT_EQ(encoder_.table_bytes(), 0u);
   // And back.
-  encoder_.set_peer_table_size(4096);
+  set_peer_table_size(4096);
   inflater_.change_table_size(4096);
   EXPECT_EQ(expect_inflates({field}),
             hpack_integer(0x20, 5, 4096) + hpack_literal(kLiteralIncremental, "x-tenant", "blue"));
@@ -154,14 +158,14 @@ TEST_F(HpackEncoderTest, TheSmallestSizeInBetweenIsAnnounced) {
   const Field field = interned("x-tenant", "blue");
   expect_inflates({field});
   for (const uint32_t size : {2000u, 0u, 50u, 3000u}) {
-    encoder_.set_peer_table_size(size);
+    set_peer_table_size(size);
     inflater_.change_table_size(size);
   }
   EXPECT_EQ(expect_inflates({field}), hpack_integer(0x20, 5, 0) + hpack_integer(0x20, 5, 3000) +
                                           hpack_literal(kLiteralIncremental, "x-tenant", "blue"));
   // Shrinks and grows back to where it was: still announced, since the peer has evicted.
-  encoder_.set_peer_table_size(10);
-  encoder_.set_peer_table_size(3000);
+  set_peer_table_size(10);
+  set_peer_table_size(3000);
   inflater_.change_table_size(10);
   inflater_.change_table_size(3000);
   EXPECT_EQ(expect_inflates({field}), hpack_integer(0x20, 5, 10) + hpack_integer(0x20, 5, 3000) +
@@ -204,8 +208,8 @@ TEST_F(HpackEncoderTest, ConflictingSlots) {
   EXPECT_EQ(block.size(), 1 + hpack_literal(0, second.record->name(), "v").size() +
                               hpack_literal(0, third.record->name(), "v").size());
   // When the first has left the table the slot is free for another.
-  encoder_.set_peer_table_size(0);
-  encoder_.set_peer_table_size(4096);
+  set_peer_table_size(0);
+  set_peer_table_size(4096);
   inflater_.change_table_size(0);
   inflater_.change_table_size(4096);
   expect_inflates({second});
@@ -257,7 +261,11 @@ TEST_F(HpackEncoderTest, RandomBlocksAndSettingsAreReadByNghttp2) {
         }
       }
       encoder.begin_block(out_, pool_);
-      for (const Field& field : bench.fields) encoder.encode(field, out_, pool_);
+      if (prng.below(2) == 0) {
+        encoder.encode_all({bench.fields.data(), bench.fields.size()}, out_, pool_);
+      } else {
+        for (const Field& field : bench.fields) encoder.encode(field, out_, pool_);
+      }
       ASSERT_EQ(inflater.decode(take()), plain({bench.fields.data(), bench.fields.size()})) << "seed " << seed << " round " << round;
       ASSERT_LE(encoder.table_bytes(), 4096u);
     }
