@@ -32,7 +32,7 @@ struct Reader {
 
 void decode_indexed(benchmark::State& state) {
   Reader reader;
-  bench::BlockWriter writer;
+  bench::IndexingWriter writer;
   for (int i = 0; i < 3; ++i) reader.read(writer.write(bench::request_fields()));
   const std::string block = writer.write(bench::request_fields());
   for (auto _ : state) {
@@ -63,7 +63,7 @@ BENCHMARK(decode_varied);
 
 void check_request(benchmark::State& state) {
   Reader reader;
-  bench::BlockWriter writer;
+  bench::IndexingWriter writer;
   for (int i = 0; i < 3; ++i) reader.read(writer.write(bench::request_fields()));
   for (auto _ : state) {
     MessageHead head;

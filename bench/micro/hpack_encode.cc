@@ -16,7 +16,7 @@ void encode(benchmark::State& state, const bench::Fields& (*fields_of)(uint32_t)
   HpackEncoder encoder;
   base::BlockPool pool;
   base::ByteQueue out;
-  bench::BlockWriter writer;
+  bench::IndexingWriter writer;
   base::PlainVector<Field> fields;
   Arena arena;
   std::string block;

@@ -138,6 +138,11 @@ void Connection::begin_trailers(Stream& stream) {
   if (!headers_are_stateless_) begin_headers(stream);
 }
 
+void Connection::add_shared_trailers(Stream& stream, SharedList& list) {
+  if (!headers_are_stateless_) [[likely]] return add_shared(list);
+  add_trailers(stream, {list.fields, list.count});
+}
+
 void Connection::add_trailers(Stream& stream, std::span<const Field> fields) {
   if (!headers_are_stateless_) [[likely]] return add_fields(fields);
   for (const Field& field : fields) encode_stateless(field, stream.pending_trailers, memory_->blocks);

@@ -50,11 +50,13 @@ class Connection {
   // in between.
   void begin_headers(Stream& stream);
   void add_field(const Field& field) { encoder_.encode(field, output_, memory_->blocks); }
+  void add_shared(SharedList& list) { encoder_.encode_shared(list, output_, memory_->blocks); }
   void add_fields(std::span<const Field> fields) { encoder_.encode_all(fields, output_, memory_->blocks); }
   void end_headers(Stream& stream, bool end_stream);
 
   // Trailers end the stream; behind DATA that still waits they wait too. Begin, add each field, end.
   void begin_trailers(Stream& stream);
+  void add_shared_trailers(Stream& stream, SharedList& list);
   void add_trailers(Stream& stream, std::span<const Field> fields);
   void end_trailers(Stream& stream);
 
@@ -123,8 +125,11 @@ class Connection {
   void on_headers(const FrameHeader& header, const uint8_t* payload);
   void on_continuation(const FrameHeader& header, const uint8_t* payload);
   void on_header_block(uint32_t stream_id, bool end_stream, std::span<const uint8_t> block);
-  void on_new_request(uint32_t stream_id, bool end_stream, const DecodedBlock& block, Event& event);
-  void on_later_headers(Stream& stream, bool end_stream, const DecodedBlock& block, Event& event);
+  // What became of a header block.
+  enum class Verdict : uint8_t { kGood, kMalformed, kTooLarge, kUndecodable };
+  Verdict read_block(std::span<const uint8_t> octets, MessageKind kind, Event& event);
+  void on_new_request(uint32_t stream_id, Verdict verdict, Event& event);
+  void on_later_headers(Stream& stream, MessageKind kind, Verdict verdict, Event& event);
   void on_rst_stream(const FrameHeader& header, const uint8_t* payload);
   void on_settings(const FrameHeader& header, const uint8_t* payload);
   bool apply_setting(uint16_t id, uint32_t value);

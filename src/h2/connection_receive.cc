@@ -280,71 +280,96 @@ void Connection::on_continuation(const FrameHeader& header, const uint8_t* paylo
 }
 
 void Connection::on_header_block(uint32_t stream_id, bool end_stream, std::span<const uint8_t> octets) {
+  Stream* const stream = streams_.find(stream_id);
+  MessageKind kind = MessageKind::kRequest;
+  if (stream != nullptr) kind = stream->has_received_headers ? MessageKind::kTrailers : MessageKind::kResponse;
   RINGWAY_UNINITIALIZED Event event;
   event.end_stream = end_stream;
-  event.fields_first = memory_->fields.size();
   // The block is decoded whatever becomes of its stream: the tables of both ends must agree.
-  const DecodedBlock block = decoder_.decode(octets, limits_.header_list, memory_->fields, memory_->arena);
-  if (!block.is_valid) return fail(ErrorCode::kCompressionError, "header block cannot be decoded");
-  event.fields_count = memory_->fields.size() - event.fields_first;
-  event.literal_octets = block.literal_octets;
-  if (Stream* stream = streams_.find(stream_id)) return on_later_headers(*stream, end_stream, block, event);
+  const Verdict verdict = read_block(octets, kind, event);
+  if (verdict == Verdict::kUndecodable) return fail(ErrorCode::kCompressionError, "header block cannot be decoded");
+  if (stream != nullptr) return on_later_headers(*stream, kind, verdict, event);
   if (role_ == Role::kServer && (stream_id & 1) == 1 && is_idle(stream_id)) {
-    return on_new_request(stream_id, end_stream, block, event);
+    return on_new_request(stream_id, verdict, event);
   }
   if (is_idle(stream_id)) return fail(ErrorCode::kProtocolError, "HEADERS on an idle stream");
   // Closed: in flight when our RST_STREAM went out.
 }
 
-void Connection::on_new_request(uint32_t stream_id, bool end_stream, const DecodedBlock& block, Event& event) {
+// Decodes and checks a block, or finds it among those that were. Sets the event's list and head.
+Connection::Verdict Connection::read_block(std::span<const uint8_t> octets, MessageKind kind, Event& event) {
+  event.shared = nullptr;
+  event.head = memory_->heads.size();
+  MessageHead& head = memory_->heads.add();
+  const uint64_t state = decoder_.state();
+  const bool is_cacheable = octets.size() <= BlockCache::kBlockSizeMax;
+  if (is_cacheable) [[likely]] {
+    SharedList* const list = memory_->block_cache.find(state, octets);
+    if (list != nullptr && list->kind == kind) [[likely]] {
+      event.shared = list;
+      event.literal_octets = 0;
+      head = list->head;
+      return Verdict::kGood;
+    }
+  }
+  head = {};
+  event.fields_first = memory_->fields.size();
+  const DecodedBlock block = decoder_.decode(octets, limits_.header_list, memory_->fields, memory_->arena);
+  if (!block.is_valid) return Verdict::kUndecodable;
+  event.fields_count = memory_->fields.size() - event.fields_first;
+  event.literal_octets = block.literal_octets;
+  if (block.is_too_large) return Verdict::kTooLarge;
+  const std::span<const Field> fields = memory_->fields_of(event);
+  if (block.is_malformed || !check_message(kind, fields, head)) return Verdict::kMalformed;
+  if (is_cacheable && block.literal_octets == 0 && state == decoder_.state()) {
+    memory_->block_cache.store(state, octets, kind, fields, head);
+  }
+  return Verdict::kGood;
+}
+
+void Connection::on_new_request(uint32_t stream_id, Verdict verdict, Event& event) {
   last_peer_stream_id_ = stream_id;
   if (stream_id > goaway_last_id_) return;  // announced as not processed (section 6.8)
   if (streams_.count() >= limits_.streams) return refuse_stream_id(stream_id, ErrorCode::kRefusedStream);
-  const std::span<const Field> fields(memory_->fields.data() + event.fields_first, event.fields_count);
-  MessageHead& head = memory_->heads.add();
-  head = {};
-  if (!block.is_too_large && (block.is_malformed || !check_message(MessageKind::kRequest, fields, head))) {
-    return refuse_stream_id(stream_id, ErrorCode::kProtocolError);
-  }
-  if (end_stream && head.has_content_length && head.content_length != 0) {
+  if (verdict == Verdict::kMalformed) return refuse_stream_id(stream_id, ErrorCode::kProtocolError);
+  const MessageHead& head = memory_->heads[event.head];
+  if (event.end_stream && head.has_content_length && head.content_length != 0) {
     return refuse_stream_id(stream_id, ErrorCode::kProtocolError);
   }
   Stream* stream = add_stream(stream_id);
   if (stream == nullptr) return refuse_stream_id(stream_id, ErrorCode::kRefusedStream);
   stream->has_received_headers = true;
-  stream->has_received_end = end_stream;
+  stream->has_received_end = event.end_stream;
   if (head.has_content_length) stream->recv_length_left = head.content_length;
-  event.kind = block.is_too_large ? EventKind::kListTooLarge : EventKind::kRequest;
-  event.head = memory_->heads.size() - 1;
+  event.kind = verdict == Verdict::kTooLarge ? EventKind::kListTooLarge : EventKind::kRequest;
   event.stream = memory_->streams.handle(*stream);
   memory_->events.push_back(event);
 }
 
 // Trailers of a request; responses, informational or final, and their trailers.
-void Connection::on_later_headers(Stream& stream, bool end_stream, const DecodedBlock& block, Event& event) {
+void Connection::on_later_headers(Stream& stream, MessageKind kind, Verdict verdict, Event& event) {
   if (stream.is_reset) return;
   if (stream.has_received_end) return fail_stream(stream, ErrorCode::kStreamClosed);
-  const std::span<const Field> fields(memory_->fields.data() + event.fields_first, event.fields_count);
-  const bool are_trailers = stream.has_received_headers;
-  MessageHead& head = memory_->heads.add();
-  head = {};
-  const MessageKind kind = are_trailers ? MessageKind::kTrailers : MessageKind::kResponse;
-  if (block.is_too_large) return fail_stream(stream, ErrorCode::kEnhanceYourCalm);
-  if (block.is_malformed || !check_message(kind, fields, head) || (are_trailers && !end_stream)) {
+  const MessageHead& head = memory_->heads[event.head];
+  const bool are_trailers = kind == MessageKind::kTrailers;
+  if (verdict == Verdict::kTooLarge) return fail_stream(stream, ErrorCode::kEnhanceYourCalm);
+  if (verdict == Verdict::kMalformed || (are_trailers && !event.end_stream)) {
     return fail_stream(stream, ErrorCode::kProtocolError);
   }
   if (are_trailers && stream.recv_length_left != Stream::kNoLength && stream.recv_length_left != 0) {
     return fail_stream(stream, ErrorCode::kProtocolError);
   }
-  const bool is_informational = !are_trailers && head.status < 200;
-  if (is_informational && (end_stream || head.status == 101)) return fail_stream(stream, ErrorCode::kProtocolError);
-  event.kind = are_trailers ? EventKind::kTrailers : is_informational ? EventKind::kInformational : EventKind::kResponse;
-  if (event.kind == EventKind::kResponse) {
-    stream.has_received_headers = true;
-    if (head.has_content_length && !end_stream) stream.recv_length_left = head.content_length;
+  event.kind = EventKind::kTrailers;
+  if (!are_trailers) {
+    const bool is_informational = head.status < 200;
+    if (is_informational && (event.end_stream || head.status == 101)) {
+      return fail_stream(stream, ErrorCode::kProtocolError);
+    }
+    event.kind = is_informational ? EventKind::kInformational : EventKind::kResponse;
+    stream.has_received_headers = !is_informational;
+    if (head.has_content_length && !event.end_stream) stream.recv_length_left = head.content_length;
   }
-  stream.has_received_end = end_stream;
-  event.head = memory_->heads.size() - 1;
+  stream.has_received_end = event.end_stream;
   event.stream = memory_->streams.handle(stream);
   memory_->events.push_back(event);
 }
@@ -408,7 +433,9 @@ bool Connection::apply_setting(uint16_t id, uint32_t value) {
     }
     case SettingId::kMaxFrameSize:
       if (value < kFrameSizeDefault || value > kFrameSizeMax) {
+        // Not kept: until it hears of the failure the owner may still write, and zero would be a division by zero.
         fail(ErrorCode::kProtocolError, "SETTINGS_MAX_FRAME_SIZE out of range");
+        break;
       }
       peer_max_frame_size_ = value;
       break;

@@ -122,6 +122,12 @@ bool is_valid_meaning(KnownName name, std::string_view value) noexcept {
   }
 }
 
+uint64_t next_codec_state() noexcept {
+  // 2^64 states outlast any process.
+  static thread_local uint64_t state = 0;
+  return ++state;
+}
+
 FieldInterner::FieldInterner(uint64_t hash_key, uint32_t bytes_max)
     : hash_key_(hash_key | 1), bytes_max_(bytes_max), buckets_(256) {
   static_records_.push_back(nullptr);

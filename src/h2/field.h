@@ -81,6 +81,9 @@ inline Field make_field(KnownName known, std::string_view value) noexcept {
 
 // The shard's interned fields. Records live while something refers to them and, beyond that, until the budget needs
 // their place; an index is reused with a new generation, so that encoders notice.
+// A fresh number for the state of an encoder's or decoder's table, never 0 and never used before in this thread.
+uint64_t next_codec_state() noexcept;
+
 class FieldInterner {
  public:
   // `hash_key` is secret and random per process, so that peers cannot aim at one bucket. `bytes_max` bounds names,

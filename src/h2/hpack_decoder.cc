@@ -242,11 +242,13 @@ bool HpackDecoder::decode_size_update(Reader& reader) {
   uint32_t size = 0;
   if (!reader.read_integer(5, size) || size > kTableSizeDefault) return false;
   table_bytes_max_ = size;
+  state_ = next_codec_state();
   while (table_bytes_ > table_bytes_max_) evict_oldest();
   return true;
 }
 
 void HpackDecoder::insert(const Field& field) {
+  state_ = next_codec_state();
   const uint32_t octets = field.name_size + field.value_size;
   const uint32_t size = octets + kFieldOverhead;
   // Section 4.4: what does not fit empties the table and is not an error.

@@ -39,6 +39,10 @@ class HpackDecoder {
   DecodedBlock decode(std::span<const uint8_t> block, const DecodeLimits& limits, base::PlainVector<Field>& fields,
                       Arena& arena);
 
+  // A number that changes whenever a block could mean something else than before: which decoder, and which state of its
+  // table. Never 0.
+  uint64_t state() const noexcept { return state_; }
+
   uint32_t table_bytes() const noexcept { return table_bytes_; }
   uint32_t entry_count() const noexcept { return entry_count_; }
 
@@ -75,6 +79,7 @@ class HpackDecoder {
   uint32_t octets_capacity_ = 0;
   uint32_t octets_tail_ = 0;
   uint32_t table_bytes_ = 0;
+  uint64_t state_ = next_codec_state();
   uint32_t table_bytes_max_ = kTableSizeDefault;  // as the peer has set it, never above what we advertised
 };
 

@@ -1,6 +1,7 @@
 #include "h2/hpack_encoder.h"
 
 #include <cstring>
+#include <utility>
 
 #include "base/assert.h"
 
@@ -125,6 +126,28 @@ void HpackEncoder::encode_all(std::span<const Field> fields, base::ByteQueue& ou
   out.commit(static_cast<uint32_t>(p - begin));
 }
 
+void HpackEncoder::encode_shared(SharedList& list, base::ByteQueue& out, base::BlockPool& pool) {
+  // Every so often the fields are looked up all the same: that is what marks their entries as in use.
+  constexpr uint8_t kUsesMax = 32;
+  for (SharedList::Encoded& encoded : list.encoded) {
+    if (encoded.encoder_state != state_ || ++encoded.uses >= kUsesMax) continue;
+    std::memcpy(out.reserve(pool, SharedList::Encoded::kSizeMax), encoded.octets, SharedList::Encoded::kSizeMax);
+    out.commit(encoded.size);
+    return;
+  }
+  const uint64_t state = state_;
+  const uint32_t begin = out.size();
+  encode_all({list.fields, list.count}, out, pool);
+  const uint32_t size = out.size() - begin;
+  if (state != state_ || size > SharedList::Encoded::kSizeMax) return;
+  SharedList::Encoded& slot = list.encoded[list.encoded[0].encoder_state == state ? 0 : 1];
+  slot.encoder_state = state;
+  slot.uses = 0;
+  slot.size = static_cast<uint8_t>(size);
+  std::memcpy(slot.octets, out.data() + begin, size);
+  std::swap(list.encoded[0], slot);
+}
+
 void HpackEncoder::encode_slowly(const Field& field, base::ByteQueue& out, base::BlockPool& pool) {
   if (field.record == nullptr) return append_literal(field, out, pool);
   if (const uint32_t index = index_of(*field.record)) return append_indexed(index, out, pool);
@@ -144,6 +167,7 @@ void HpackEncoder::insert_record(const FieldRecord& record, base::ByteQueue& out
   entry(inserted_) = {record.index, record.hpack_size(), block_number_};
   *slot = {record.index, record.generation, inserted_};
   ++inserted_;
+  state_ = next_codec_state();
   table_bytes_ += record.hpack_size();
   uint8_t* const begin = out.reserve(pool, literal_size_max(literal));
   out.commit(static_cast<uint32_t>(write_literal(begin, kIncremental, 6, literal) - begin));
@@ -186,6 +210,7 @@ void HpackEncoder::evict_oldest() noexcept {
   ASSERT(oldest_ != inserted_);
   table_bytes_ -= entry(oldest_).bytes;
   ++oldest_;
+  state_ = next_codec_state();
 }
 
 void HpackEncoder::reserve_entry() {

@@ -8,6 +8,7 @@
 
 #include "base/block_pool.h"
 #include "base/byte_queue.h"
+#include "h2/block_cache.h"
 #include "h2/field.h"
 #include "h2/frame.h"
 
@@ -45,6 +46,9 @@ class HpackEncoder {
 
   // Appends many fields; the same as encode() for each, with the loop's state in registers.
   void encode_all(std::span<const Field> fields, base::ByteQueue& out, base::BlockPool& pool);
+
+  // Appends a shared list, by copying what was written for it before if the table is still the same.
+  void encode_shared(SharedList& list, base::ByteQueue& out, base::BlockPool& pool);
 
   uint32_t table_bytes() const noexcept { return table_bytes_; }
   uint32_t entry_count() const noexcept { return inserted_ - oldest_; }
@@ -96,6 +100,7 @@ class HpackEncoder {
   uint32_t table_bytes_ = 0;
   uint32_t table_bytes_max_ = kTableSizeDefault;
   uint32_t announce_lowest_ = UINT32_MAX;  // the smallest size since the last block; UINT32_MAX: nothing to announce
+  uint64_t state_ = next_codec_state();  // changes with the table
   uint32_t block_number_ = 0;
   uint32_t hot_eviction_block_ = 0;
 };

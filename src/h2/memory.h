@@ -9,6 +9,7 @@
 #include "base/plain_vector.h"
 #include "base/slot_pool.h"
 #include "h2/arena.h"
+#include "h2/block_cache.h"
 #include "h2/field.h"
 #include "h2/frame.h"
 #include "h2/message.h"
@@ -41,6 +42,7 @@ struct Event {
   uint32_t fields_count;
   uint32_t literal_octets;        // messages: of the fields that are not interned
   uint32_t head;                  // messages: in Memory::heads
+  SharedList* shared;             // messages: the list, if it is a shared one; then there is none in Memory::fields
   uint32_t last_stream_id;        // kGoaway
   uint32_t data_size;             // kData, kGoaway: valid until the next receive call of any connection
   const uint8_t* data_octets;
@@ -50,10 +52,11 @@ struct Event {
 
 struct Memory {
   Memory(uint64_t hash_key, uint32_t stream_count_max, uint32_t interned_bytes_max)
-      : streams(stream_count_max), interner(hash_key, interned_bytes_max) {}
+      : streams(stream_count_max), interner(hash_key, interned_bytes_max), block_cache(interner) {}
 
   StreamPool streams;
   FieldInterner interner;
+  BlockCache block_cache;
   base::BlockPool blocks;
 
   // Filled by Connection::receive(), read by its caller.
@@ -71,6 +74,7 @@ struct Memory {
   }
 
   std::span<const Field> fields_of(const Event& event) const noexcept {
+    if (event.shared != nullptr) return {event.shared->fields, event.shared->count};
     return {fields.data() + event.fields_first, event.fields_count};
   }
 };

@@ -223,9 +223,11 @@ size_t Ring::drain(std::span<Completion> out) {
 }
 
 bool Ring::settled() const noexcept {
-  const uint32_t flags = __atomic_load_n(ring_->sq.kflags, __ATOMIC_ACQUIRE);
-  if (flags & (IORING_SQ_CQ_OVERFLOW | IORING_SQ_TASKRUN)) return false;
-  return *ring_->cq.khead == __atomic_load_n(ring_->cq.ktail, __ATOMIC_ACQUIRE);
+  return !has_overflowed() && *ring_->cq.khead == __atomic_load_n(ring_->cq.ktail, __ATOMIC_ACQUIRE);
+}
+
+bool Ring::has_deferred_work() const noexcept {
+  return (__atomic_load_n(ring_->sq.kflags, __ATOMIC_ACQUIRE) & IORING_SQ_TASKRUN) != 0;
 }
 
 bool Ring::has_overflowed() const noexcept {

@@ -108,10 +108,13 @@ class Ring {
   // Copies up to out.size() completions and frees their entries. 0: the queue is empty.
   size_t drain(std::span<Completion> out);
 
-  // True when no completion is hidden: the queue is empty, nothing has overflowed and no deferred work waits. Before a
-  // flush the owner drains until this holds (DESIGN 3.5c); enter(now, 0) brings what is hidden forward.
+  // True when no completion is hidden: the queue is empty and nothing has overflowed. A send that failed within enter()
+  // has posted its completion when enter() returns, so before a flush the owner drains until this holds (DESIGN 3.5c);
+  // enter(now, 0) brings forward what has overflowed.
   bool settled() const noexcept;
   bool has_overflowed() const noexcept;
+  // Completions wait to be posted by the next enter(): of operations that the network has moved on meanwhile.
+  bool has_deferred_work() const noexcept;
 
   const RingCounters& counters() const noexcept { return counters_; }
   io_uring* native() noexcept { return ring_.get(); }  // for BufferRing and the probe

@@ -43,7 +43,7 @@ uint8_t* adopt(h2::Field& field, uint8_t* p) noexcept {
 
 }  // namespace
 
-HeaderList::~HeaderList() { ASSERT(block_ == nullptr); }
+HeaderList::~HeaderList() { ASSERT(block_ == nullptr && shared_ == nullptr); }
 
 void HeaderList::assign(std::span<const h2::Field> fields, uint32_t literal_octets, h2::Memory& memory) {
   ASSERT(block_ == nullptr);
@@ -65,8 +65,7 @@ void HeaderList::assign(std::span<const h2::Field> fields, uint32_t literal_octe
   count_ = static_cast<uint32_t>(copy - reinterpret_cast<h2::Field*>(block_));
 }
 
-void HeaderList::release(h2::Memory& memory) noexcept {
-  if (block_ == nullptr) return;
+void HeaderList::release_block(h2::Memory& memory) noexcept {
   for (const h2::Field& field : fields()) {
     if (field.record != nullptr) memory.interner.release(*field.record);
   }

@@ -52,7 +52,11 @@ void Proxy::on_request(Connection& downstream, h2::Stream& stream, const h2::Eve
 bool Proxy::read_request(Exchange& exchange, const h2::Event& event, uint64_t now_ns) {
   const std::span<const h2::Field> fields = memory_.fields_of(event);
   const h2::MessageHead& head = memory_.heads[event.head];
-  exchange.headers.assign(fields, event.literal_octets, memory_);
+  if (event.shared != nullptr) {
+    exchange.headers.share(*event.shared);
+  } else {
+    exchange.headers.assign(fields, event.literal_octets, memory_);
+  }
   if (head.content_type != 0) exchange.is_grpc = is_grpc(fields[head.content_type - 1u]);
   if (head.grpc_timeout != 0) {
     const std::string_view value = fields[head.grpc_timeout - 1u].value();
@@ -147,7 +151,11 @@ void Proxy::write_request_headers(Exchange& exchange, Connection& upstream, h2::
   const config::ForwardedOptions& forwarded = listeners_[exchange.listener].config->forwarded;
   upstream.h2.begin_headers(stream);
   if (exchange.deadline_ns == base::kNever_ns && !forwarded.x_forwarded_for && !forwarded.x_forwarded_proto) {
-    upstream.h2.add_fields(exchange.headers.fields());
+    if (h2::SharedList* shared = exchange.headers.shared()) {
+      upstream.h2.add_shared(*shared);
+    } else {
+      upstream.h2.add_fields(exchange.headers.fields());
+    }
     upstream.h2.end_headers(stream, end);
     return;
   }
@@ -252,7 +260,11 @@ void Proxy::on_request_data(Connection& downstream, h2::Stream& stream, Exchange
 
 void Proxy::on_request_trailers(Exchange& exchange, const h2::Event& event) {
   exchange.is_body_complete = true;
-  exchange.trailers.assign(memory_.fields_of(event), event.literal_octets, memory_);
+  if (event.shared != nullptr) {
+    exchange.trailers.share(*event.shared);
+  } else {
+    exchange.trailers.assign(memory_.fields_of(event), event.literal_octets, memory_);
+  }
   h2::Stream* stream = exchange.upstream_stream;
   if (stream == nullptr || stream->is_reset) return;  // waiting: the attempt will send them
   Connection& upstream = *exchange.upstream;

@@ -31,7 +31,11 @@ void Proxy::on_response(Exchange& exchange, const h2::Event& event, uint64_t now
     exchange.grpc_status = static_cast<int16_t>(grpc::parse_status(fields[head.grpc_status - 1u].value()));
   }
   downstream.h2.begin_headers(*stream);
-  downstream.h2.add_fields(fields);
+  if (event.shared != nullptr) {
+    downstream.h2.add_shared(*event.shared);
+  } else {
+    downstream.h2.add_fields(fields);
+  }
   downstream.h2.end_headers(*stream, event.end_stream);
   mark(downstream);
   if (event.end_stream) on_response_end(exchange, now_ns);
@@ -62,7 +66,11 @@ void Proxy::on_response_trailers(Exchange& exchange, const h2::Event& event, uin
     exchange.grpc_status = static_cast<int16_t>(grpc::parse_status(fields[head.grpc_status - 1u].value()));
   }
   downstream.h2.begin_trailers(*stream);
-  downstream.h2.add_trailers(*stream, fields);
+  if (event.shared != nullptr) {
+    downstream.h2.add_shared_trailers(*stream, *event.shared);
+  } else {
+    downstream.h2.add_trailers(*stream, fields);
+  }
   downstream.h2.end_trailers(*stream);
   mark(downstream);
   on_response_end(exchange, now_ns);

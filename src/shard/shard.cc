@@ -23,6 +23,8 @@ constexpr uint32_t kFlushBytesMax = 128 * 1024;
 constexpr uint64_t kTimerGrain_ns = 10 * base::kMillisecond_ns;
 // How often the queue is looked at again before a flush while new work keeps coming in.
 constexpr int kSettleRounds = 4;
+// … which is worth a system call of its own only in a turn that has brought many completions already.
+constexpr size_t kBusyCompletions = 8;
 
 }  // namespace
 
@@ -72,8 +74,7 @@ void Shard::run() {
   proxy_ = std::make_unique<proxy::Proxy>(snapshot_, proxy::ProxyOptions{options_.index, options_.seed, options_.log},
                                           now_ns_);
   if (snapshot_.shards.napi_ns != 0) ring_.busy_poll_napi(snapshot_.shards.napi_ns);
-  ring_.poll_readable_multishot(options_.mailboxes[options_.index]->fd(),
-                                {static_cast<uint8_t>(Operation::kMailbox), 0, 0});
+  watch_mailbox();
   start_listening();
   spin_until_ns_ = base::saturating_add(now_ns_, snapshot_.shards.busy_poll_ns);
   while (!is_finished()) turn();
@@ -94,7 +95,9 @@ void Shard::turn() {
   // Before a flush nothing may be hidden: an unseen failed send would leave a gap in its stream (DESIGN 3.5c). Work
   // that comes in meanwhile is taken along, which makes fuller sends.
   take_completions();
-  for (int round = 0; round < kSettleRounds && !ring_.settled(); ++round) {
+  for (int round = 0; round < kSettleRounds; ++round) {
+    const bool is_worth_it = completion_count_ >= kBusyCompletions && ring_.has_deferred_work();
+    if (ring_.settled() && !is_worth_it) break;
     ring_.enter(now_ns_, 0);
     take_completions();
   }
@@ -118,14 +121,14 @@ uint64_t Shard::wait_deadline(uint64_t now_ns) {
 }
 
 void Shard::take_completions() {
-  bool has_any = false;
+  completion_count_ = 0;
   while (const size_t count = ring_.drain(completions_)) {
-    has_any = true;
+    completion_count_ += count;
     for (size_t i = 0; i < count; ++i) handle(completions_[i]);
     buffers_->publish();
     if (count < completions_.size()) break;
   }
-  if (has_any) spin_until_ns_ = base::saturating_add(now_ns_, snapshot_.shards.busy_poll_ns);
+  if (completion_count_ != 0) spin_until_ns_ = base::saturating_add(now_ns_, snapshot_.shards.busy_poll_ns);
 }
 
 proxy::Connection* Shard::connection_of(io::Token token) {
@@ -139,7 +142,9 @@ void Shard::handle(const io::Completion& completion) {
   const auto operation = static_cast<Operation>(completion.token.operation);
   switch (operation) {
     case Operation::kAccept: return on_accept(completion);
-    case Operation::kMailbox: return read_mailbox();
+    case Operation::kMailbox:
+      if (!completion.has_more) watch_mailbox();
+      return read_mailbox();
     case Operation::kRecv: return on_recv(connection_of(completion.token), completion);
     default: break;
   }
@@ -216,6 +221,11 @@ void Shard::flush_socket(proxy::Connection& connection) {
     deferred_.push_back(connection.handle);
   }
   if (connection.state == proxy::ConnectionState::kClosing) advance_teardown(connection, socket);
+}
+
+void Shard::watch_mailbox() {
+  ring_.poll_readable_multishot(options_.mailboxes[options_.index]->fd(),
+                                {static_cast<uint8_t>(Operation::kMailbox), 0, 0});
 }
 
 void Shard::read_mailbox() {

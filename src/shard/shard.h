@@ -100,6 +100,7 @@ class Shard {
   void flush();
   void flush_socket(proxy::Connection& connection);
   bool is_finished() const noexcept;
+  void watch_mailbox();
   void read_mailbox();
   void pin() noexcept;
 
@@ -142,6 +143,7 @@ class Shard {
   uint64_t now_ns_ = 0;
   uint64_t accept_resumes_ns_ = base::kNever_ns;
   uint64_t spin_until_ns_ = 0;
+  size_t completion_count_ = 0;  // of the latest drain
   bool is_draining_ = false;
   std::array<io::Completion, 256> completions_;             // copied out before any is acted on
   ShardCounters counters_;

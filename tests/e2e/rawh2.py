@@ -439,7 +439,8 @@ class Loop:
     def _describe(self):
         lines = []
         for peer in self.peers:
-            lines.append(f"{'client' if peer.is_client else 'backend'} peer, closed {peer.closed}, goaways {peer.goaways}")
+            side = "client" if peer.is_client else "backend"
+            lines.append(f"{side} peer, closed {peer.closed}, goaways {peer.goaways}")
             for stream in list(peer.streams.values())[:5]:
                 lines.append(f"  stream {stream.id}: headers {stream.headers}, {len(stream.data)} bytes, "
                              f"trailers {stream.trailers}, ended {stream.ended}, reset {stream.reset_code}, "

@@ -5,9 +5,11 @@ import re
 import signal
 
 import grpc
+import interop_pb2_grpc
 import pcbook_pb2
 import pcbook_pb2_grpc
 import pytest
+from interop_pb2 import Request
 
 from harness import wait_until
 from rawh2 import RESPONSE_HEADERS, echo, grpc_message, request_headers
@@ -112,8 +114,6 @@ def test_json_line_of_failures(proxy, loop, backend, log):
 
 def test_compressed_messages_stay_compressed(proxy, channel, grpc_server, log):
     """A megabyte of zeros is a few kilobytes on the wire, on both sides of ringway."""
-    import interop_pb2_grpc
-    from interop_pb2 import Request
     started = proxy(grpc_server(), args=["--access-log", str(log), "--access-log-format", "json"])
     stub = interop_pb2_grpc.InteropStub(channel(started.address))
     request = Request(body=bytes(1_000_000), compress_response=True)

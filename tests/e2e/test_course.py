@@ -28,7 +28,8 @@ def create(stub, number):
 
 
 def search(stub):
-    call = stub.SearchLaptop(pcbook_pb2.SearchLaptopRequest(filter=pcbook_pb2.Filter(max_price_usd=1)), timeout=LIMIT_S)
+    request = pcbook_pb2.SearchLaptopRequest(filter=pcbook_pb2.Filter(max_price_usd=1))
+    call = stub.SearchLaptop(request, timeout=LIMIT_S)
     list(call)
     return served_by(call)
 

@@ -233,7 +233,7 @@ def test_stream_above_the_goaway_id_moves_to_a_new_connection(proxy, loop, backe
     assert first.trailer("grpc-status") == "0"
 
 
-def test_goaway_with_calls_in_flight_and_no_new_ones_fails_none(proxy, channel, grpc_server, loop, backend):
+def test_goaway_after_every_call_fails_none(proxy, loop, backend):
     """A backend that ends every connection after one call: no client ever sees it."""
     def answer_and_go(peer, stream):
         if stream.ended and not getattr(stream, "answered", False):
@@ -294,7 +294,7 @@ def test_trailers_only_stays_one_frame(proxy, loop, backend):
     assert kinds == ["HeadersFrame"]
 
 
-def test_two_calls_share_nothing_when_one_backend_connection_dies(proxy, loop, backend):
+def test_calls_in_flight_end_when_their_connection_dies(proxy, loop, backend):
     """Calls in flight on a dying connection end; the next call opens a new one at once."""
     client = loop.client(proxy(backend, shards=1))
     doomed = [client.call(payload=b"%d" % number) for number in range(5)]

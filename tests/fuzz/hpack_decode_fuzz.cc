@@ -2,9 +2,10 @@
 // or both must reject.
 //
 // The differences that are allowed, and why:
-// - An integer of more than four octets behind its prefix is rejected by ours, nghttp2 takes a fifth. Both follow section
-//   5.1, which lets an implementation bound the length; four octets reach 2^28, beyond every limit there is. Only values
-//   padded with superfluous zeros differ, and no encoder writes those: such blocks are passed over here.
+// - An integer of more than four octets behind its prefix is rejected by ours, nghttp2 takes a fifth. Both follow
+// section
+//   5.1, which lets an implementation bound the length; four octets reach 2^28, beyond every limit there is. Only
+//   values padded with superfluous zeros differ, and no encoder writes those: such blocks are passed over here.
 // - A name above 65,535 octets or a value above 65,536 is rejected by one of the two: inputs are shorter.
 // - Ours marks sensitive names as never indexed: the flag is compared for all others.
 //

@@ -48,7 +48,10 @@ class EncodeDriver {
       case 0:
       case 1: add_record(take()); break;
       case 2: add_literal(take()); break;
-      case 3: end_block(); encoder_.begin_block(out_, pool_); break;
+      case 3:
+        end_block();
+        encoder_.begin_block(out_, pool_);
+        break;
       case 4: change_table_size(); break;
       default: forget_records(); break;
     }
@@ -58,8 +61,9 @@ class EncodeDriver {
   void add_record(uint8_t choice) {
     const std::string name = "n" + std::to_string(choice % 64);
     std::string value(choice / 64 == 3 ? size_t{take()} * 3 : choice / 16, static_cast<char>('a' + choice % 4));
-    FieldRecord* record = choice == 0 ? interner_.static_record(1 + take() % kStaticTableSize)
-                                      : interner_.intern(name, KnownName::kNone, value, choice % 16 == 9 ? kFieldNeverIndex : 0);
+    FieldRecord* record =
+        choice == 0 ? interner_.static_record(1 + take() % kStaticTableSize)
+                    : interner_.intern(name, KnownName::kNone, value, choice % 16 == 9 ? kFieldNeverIndex : 0);
     if (record == nullptr) return;
     if (record->static_index == 0) held_.push_back(record);
     Field field{};

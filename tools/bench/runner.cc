@@ -235,7 +235,12 @@ Report Runner::generate(const Load& load, std::string* command) {
   report.cpu_s = exit->cpu_s;
   // h2load does not count what it sends: then the messages count, each both ways.
   if (report.bytes == 0) report.bytes = report.succeeded * 2 * (uint64_t{load.message_bytes} + 5);
-  if (report.succeeded == 0) throw Failure(fmt::format("{}: not one call succeeded: {}", name, child.last_words()));
+  if (report.succeeded == 0) {
+    std::string causes;
+    for (const auto& [kind, count] : report.errors) causes += fmt::format("; {} x {}", count, kind);
+    throw Failure(fmt::format("{}: not one of {} calls succeeded in {:.2f} s{}", name, report.requests,
+                              report.duration_s, causes));
+  }
   return report;
 }
 

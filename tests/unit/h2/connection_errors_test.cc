@@ -111,7 +111,8 @@ std::vector<Case> cases_of_both() {
       {"HEADERS on stream 0", wire::headers(0, "\x82", true), kC, kProtocol},
       {"HEADERS without a pad length", frame(FrameType::kHeaders, kFlagPadded | kFlagEndHeaders, 5, ""), kC, kSize},
       {"HEADERS padded beyond", frame(FrameType::kHeaders, kFlagPadded | kFlagEndHeaders, 5, "\x02x"), kC, kProtocol},
-      {"HEADERS without its priority", frame(FrameType::kHeaders, kFlagPriority | kFlagEndHeaders, 5, "1234"), kC, kSize},
+      {"HEADERS without its priority", frame(FrameType::kHeaders, kFlagPriority | kFlagEndHeaders, 5, "1234"), kC,
+       kSize},
       {"HEADERS too large", wire::frame_header(16'385, FrameType::kHeaders, 4, 5), kC, kSize},
       {"HEADERS that cannot be decoded", wire::headers(5, "\x80", false), kC, ErrorCode::kCompressionError},
       {"HEADERS on a forgotten stream", wire::headers(5, wire::block({{"a", "b"}}), true), kN},
@@ -174,14 +175,19 @@ std::vector<Case> cases_of_both() {
       {"PING inside a header block", frame(FrameType::kHeaders, 0, 5, "") + wire::ping("12345678"), kC, kProtocol},
       {"an unknown frame inside a header block", frame(FrameType::kHeaders, 0, 5, "") + frame(T(0x77), 0, 5, ""), kC,
        kProtocol},
-      {"HEADERS inside a header block", frame(FrameType::kHeaders, 0, 5, "") + wire::headers(5, "", false), kC, kProtocol},
+      {"HEADERS inside a header block", frame(FrameType::kHeaders, 0, 5, "") + wire::headers(5, "", false), kC,
+       kProtocol},
       {"an unknown frame", frame(T(0x77), 0xff, 99, "anything"), kN},
       {"an unknown frame too large", wire::frame_header(16'385, T(0x77), 0, 0), kC, kSize},
   };
 }
 
-TEST(ConnectionErrors, OfBothRolesAsServer) { expect_cases(Role::kServer, cases_of_both()); }
-TEST(ConnectionErrors, OfBothRolesAsClient) { expect_cases(Role::kClient, cases_of_both()); }
+TEST(ConnectionErrors, OfBothRolesAsServer) {
+  expect_cases(Role::kServer, cases_of_both());
+}
+TEST(ConnectionErrors, OfBothRolesAsClient) {
+  expect_cases(Role::kClient, cases_of_both());
+}
 
 TEST(ConnectionErrors, OfTheServer) {
   expect_cases(
@@ -190,7 +196,8 @@ TEST(ConnectionErrors, OfTheServer) {
           {"HEADERS of a new stream", wire::headers(7, wire::request_block(), true), kN},
           {"HEADERS with an even id", wire::headers(8, wire::request_block(), true), kC, kProtocol},
           {"HEADERS that are malformed", wire::headers(7, wire::block({{":method", "GET"}}), true), kS, kProtocol, 7},
-          {"HEADERS with an upper-case name", wire::headers(7, wire::request_block({{"X", "y"}}), true), kS, kProtocol, 7},
+          {"HEADERS with an upper-case name", wire::headers(7, wire::request_block({{"X", "y"}}), true), kS, kProtocol,
+           7},
           {"trailers", wire::headers(1, wire::block({{"a", "b"}}), true), kN},
           {"trailers without END_STREAM", wire::headers(1, wire::block({{"a", "b"}}), false), kS, kProtocol, 1},
           {"trailers with a pseudo-field", wire::headers(1, wire::block({{":path", "/"}}), true), kS, kProtocol, 1},
@@ -209,7 +216,8 @@ TEST(ConnectionErrors, OfTheClient) {
           {"DATA before the response", wire::data(1, "x", false), kS, kProtocol, 1},
           {"DATA behind an informational response",
            wire::headers(1, wire::response_block("103"), false) + wire::data(1, "x", false), kS, kProtocol, 1},
-          {"an informational response that ends", wire::headers(1, wire::response_block("103"), true), kS, kProtocol, 1},
+          {"an informational response that ends", wire::headers(1, wire::response_block("103"), true), kS, kProtocol,
+           1},
           {"status 101", wire::headers(1, wire::response_block("101"), false), kS, kProtocol, 1},
           {"a response without status", wire::headers(1, wire::block({{"a", "b"}}), false), kS, kProtocol, 1},
           {"HEADERS on an id of ours that is idle", wire::headers(7, wire::response_block(), false), kC, kProtocol},
@@ -255,10 +263,12 @@ struct LengthCase {
 
 TEST(ConnectionErrors, ContentLengthAgainstData) {
   const std::vector<LengthCase> cases = {
-      {"4", {"1234"}, false, true},      {"4", {"12", "", "34"}, false, true}, {"4", {"1234", ""}, false, true},
-      {"4", {"123"}, false, false},      {"4", {"12345"}, false, false},       {"4", {"12", "345"}, false, false},
-      {"0", {""}, false, true},          {"0", {"1"}, false, false},           {"4", {"1234"}, true, true},
-      {"4", {"123"}, true, false},       {"4", {}, true, false},               {"0", {}, true, true},
+      {"4", {"1234"}, false, true},     {"4", {"12", "", "34"}, false, true},
+      {"4", {"1234", ""}, false, true}, {"4", {"123"}, false, false},
+      {"4", {"12345"}, false, false},   {"4", {"12", "345"}, false, false},
+      {"0", {""}, false, true},         {"0", {"1"}, false, false},
+      {"4", {"1234"}, true, true},      {"4", {"123"}, true, false},
+      {"4", {}, true, false},           {"0", {}, true, true},
   };
   for (const LengthCase& each : cases) {
     for (const Role role : {Role::kServer, Role::kClient}) {

@@ -49,7 +49,8 @@ TEST_F(ConnectionFlowTest, TheOpeningOfEachRole) {
   EXPECT_EQ(frames[0].payload, wire::settings({{SettingId::kEnablePush, 0},
                                                {SettingId::kInitialWindowSize, limits.stream_window},
                                                {SettingId::kMaxHeaderListSize, limits.header_list.list_bytes},
-                                               {SettingId::kNoRfc7540Priorities, 1}}).substr(9));
+                                               {SettingId::kNoRfc7540Priorities, 1}})
+                                   .substr(9));
   EXPECT_EQ(updates_of(frames, 0), limits.connection_window - 65'535);
   EXPECT_EQ(client.connection.recv_window(), limits.connection_window);
   // A connection window that is no larger than the default needs no update.
@@ -57,8 +58,8 @@ TEST_F(ConnectionFlowTest, TheOpeningOfEachRole) {
   Endpoint server(Role::kServer, memory_, limits);
   frames = server.take_frames();
   ASSERT_EQ(frames.size(), 1u);
-  EXPECT_TRUE(frames[0].payload.starts_with(
-      wire::settings({{SettingId::kMaxConcurrentStreams, limits.streams}}).substr(9)));
+  EXPECT_TRUE(
+      frames[0].payload.starts_with(wire::settings({{SettingId::kMaxConcurrentStreams, limits.streams}}).substr(9)));
 }
 
 TEST_F(ConnectionFlowTest, SendingStopsAtTheStreamsWindow) {
@@ -260,8 +261,8 @@ TEST_F(ConnectionFlowTest, TinyWindows) {
   }
 }
 
-// Until the peer acknowledges our SETTINGS it may use the default window; with a smaller one the window is then negative
-// (section 6.9.2), and an empty DATA frame is still allowed.
+// Until the peer acknowledges our SETTINGS it may use the default window; with a smaller one the window is then
+// negative (section 6.9.2), and an empty DATA frame is still allowed.
 TEST_F(ConnectionFlowTest, ASmallerWindowTakesHoldWithTheAcknowledgement) {
   Limits limits = test_limits();
   limits.stream_window = 1000;
@@ -352,7 +353,8 @@ TEST_F(ConnectionFlowTest, ManyLargeBodiesShareEvenly) {
   std::string bytes;
   for (int i = 0; i < 20; ++i) {
     client.connection.gather(128 * 1024);
-    bytes += std::string(reinterpret_cast<const char*>(client.connection.output().data()), client.connection.output().size());
+    bytes += std::string(reinterpret_cast<const char*>(client.connection.output().data()),
+                         client.connection.output().size());
     client.connection.output().release(memory_.blocks);
   }
   const auto frames = wire::parse(bytes);

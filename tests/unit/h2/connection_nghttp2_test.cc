@@ -12,11 +12,11 @@ struct Shape {
   const char* name;
   size_t body_bytes;
   uint32_t calls;
-  uint32_t peer_window;      // what nghttp2 advertises
+  uint32_t peer_window;  // what nghttp2 advertises
   uint32_t our_window;
   uint32_t padding;
-  uint32_t frame_size_max;   // of nghttp2's DATA
-  uint32_t piece;            // octets a transfer
+  uint32_t frame_size_max;  // of nghttp2's DATA
+  uint32_t piece;           // octets a transfer
   size_t metadata_bytes;
 };
 
@@ -245,7 +245,8 @@ TEST_F(SettingsChangeTest, TheHeaderTableGoesAwayAndComesBack) {
       const int32_t id = call("body");
       exchange();
       EXPECT_EQ(client_.messages[id].body, "body");
-      EXPECT_EQ(PlainList(client_.messages[id].headers.begin() + 1, client_.messages[id].headers.end()), metadata(1, 20));
+      EXPECT_EQ(PlainList(client_.messages[id].headers.begin() + 1, client_.messages[id].headers.end()),
+                metadata(1, 20));
     }
   }
   EXPECT_EQ(client_.complaints, std::vector<std::string>{});
@@ -253,8 +254,8 @@ TEST_F(SettingsChangeTest, TheHeaderTableGoesAwayAndComesBack) {
 
 TEST_F(SettingsChangeTest, LargerFramesAreUsedForHeadersAlone) {
   client_.send_settings({{NGHTTP2_SETTINGS_MAX_FRAME_SIZE, 1 << 20}});
-  const int32_t id =
-      client_.send_request(wire::request_fields({{"x-large", std::string(50'000, 'x')}}), std::string(50'000, 'b'), true);
+  const int32_t id = client_.send_request(wire::request_fields({{"x-large", std::string(50'000, 'x')}}),
+                                          std::string(50'000, 'b'), true);
   exchange();
   EXPECT_EQ(client_.messages[id].body.size(), 50'000u);
   EXPECT_EQ(client_.messages[id].headers.back().value.size(), 50'000u);

@@ -31,7 +31,7 @@ struct Body {
 };
 
 struct Call {
-  Body up;    // client to server
+  Body up;  // client to server
   Body down;
   bool is_reset = false;
 };
@@ -75,14 +75,22 @@ class Exchange {
     switch (prng_.below(16)) {
       case 0: open_call(); break;
       case 1: begin_answer(); break;
-      case 2: case 3: case 4: send_body(side); break;
+      case 2:
+      case 3:
+      case 4: send_body(side); break;
       case 5: send_end(side); break;
-      case 6: case 7: return_credit(side, prng_.below(4000)); break;
-      case 8: if (prng_.below(10) == 0) reset(side); break;
-      case 9: if (prng_.below(4) == 0) side.end.connection.send_ping(prng_.next()); break;
+      case 6:
+      case 7: return_credit(side, prng_.below(4000)); break;
+      case 8:
+        if (prng_.below(10) == 0) reset(side);
+        break;
+      case 9:
+        if (prng_.below(4) == 0) side.end.connection.send_ping(prng_.next());
+        break;
       case 10: side.end.connection.set_write_blocked(prng_.below(3) == 0); break;
       case 11: side.end.connection.gather(prng_.below(40'000)); break;
-      case 12: case 13: collect(side); break;
+      case 12:
+      case 13: collect(side); break;
       default: deliver(side, prng_.below(3) == 0 ? prng_.below(40) : prng_.below(60'000)); break;
     }
     side.end.connection.validate();
@@ -298,7 +306,9 @@ class Exchange {
 
 class ConnectionPairTest : public testing::TestWithParam<uint64_t> {};
 
-TEST_P(ConnectionPairTest, RandomExchanges) { Exchange(GetParam()).run(1500); }
+TEST_P(ConnectionPairTest, RandomExchanges) {
+  Exchange(GetParam()).run(1500);
+}
 
 INSTANTIATE_TEST_SUITE_P(Seeds, ConnectionPairTest, testing::Range<uint64_t>(1, 25));
 

@@ -1,5 +1,5 @@
-// What nghttp2 sends, recorded and then fed whole, one octet at a time and cut in two at every place: the events must be
-// the same.
+// What nghttp2 sends, recorded and then fed whole, one octet at a time and cut in two at every place: the events must
+// be the same.
 #include <gtest/gtest.h>
 
 #include "endpoint.h"

@@ -24,9 +24,9 @@ class ConnectionTest : public testing::Test {
 TEST_F(ConnectionTest, ARequestAndItsBodyBecomeEvents) {
   Endpoint server(Role::kServer, memory_);
   server.greet();
-  const auto seen = server.receive(wire::headers(1, wire::request_block({{"te", "trailers"}}), false) +
-                                   wire::data(1, "body", false) + wire::data(1, "", false) +
-                                   wire::headers(1, wire::block({{"x-tail", "t"}}), true));
+  const auto seen =
+      server.receive(wire::headers(1, wire::request_block({{"te", "trailers"}}), false) + wire::data(1, "body", false) +
+                     wire::data(1, "", false) + wire::headers(1, wire::block({{"x-tail", "t"}}), true));
   ASSERT_EQ(seen.size(), 4u);
   EXPECT_EQ(seen[0].kind, EventKind::kRequest);
   EXPECT_FALSE(seen[0].end_stream);
@@ -51,10 +51,10 @@ TEST_F(ConnectionTest, AResponseWithAllItsParts) {
   EXPECT_EQ(frames[0].flags, kFlagEndHeaders | kFlagEndStream);
   EXPECT_EQ(Inflater().decode(frames[0].payload), wire::request_fields());
   EXPECT_EQ(client.stream(1)->owner, 77u);
-  const auto seen = client.receive(
-      wire::headers(1, wire::response_block("103", {{"link", "</a>"}}), false) +
-      wire::headers(1, wire::response_block("200"), false) + wire::padded_data(1, "body", 20, false) +
-      wire::headers(1, wire::block({{"grpc-status", "0"}}), true));
+  const auto seen =
+      client.receive(wire::headers(1, wire::response_block("103", {{"link", "</a>"}}), false) +
+                     wire::headers(1, wire::response_block("200"), false) + wire::padded_data(1, "body", 20, false) +
+                     wire::headers(1, wire::block({{"grpc-status", "0"}}), true));
   ASSERT_EQ(seen.size(), 4u);
   EXPECT_EQ(seen[0].kind, EventKind::kInformational);
   EXPECT_EQ(seen[0].head.status, 103);
@@ -253,8 +253,7 @@ TEST_F(ConnectionTest, BlocksInFragments) {
     for (const size_t piece : {size_t{1} << 20, size_t{1}}) {
       Endpoint server(Role::kServer, memory_);
       server.greet();
-      const auto seen =
-          server.receive_in_pieces(in_fragments(1, wire::request_block(more), fragments, true), piece);
+      const auto seen = server.receive_in_pieces(in_fragments(1, wire::request_block(more), fragments, true), piece);
       // HEADERS and at most eight CONTINUATION.
       EXPECT_EQ(server.connection.has_failed(), fragments > 9) << fragments;
       if (fragments > 9) {
@@ -311,11 +310,31 @@ TEST_F(ConnectionTest, LargeListsAreSentInFragments) {
   }
 }
 
+// The owner may write between the failure and the moment it looks at it.
+TEST_F(ConnectionTest, WritingAfterAFailureIsHarmless) {
+  Endpoint client(Role::kClient, memory_);
+  client.greet();
+  Stream& stream = *client.connection.open_stream(0);
+  Stream& other = *client.connection.open_stream(0);
+  client.send_headers(other, wire::request_fields(), false);
+  client.receive(wire::settings({{SettingId::kMaxFrameSize, 0}}));
+  ASSERT_TRUE(client.connection.has_failed());
+  client.send_headers(stream, wire::request_fields({{"x-large", std::string(20'000, 'x')}}), false);
+  EXPECT_EQ(client.send_data(stream, "body", false), 4u);
+  client.send_trailers(other, {{"grpc-status", "0"}});
+  client.connection.reset_stream(stream, ErrorCode::kCancel);
+  client.connection.return_credit(other, 100'000);
+  EXPECT_EQ(client.connection.open_stream(0), nullptr);
+  client.connection.validate();
+  wire::parse(client.take_output());
+}
+
 TEST_F(ConnectionTest, TheRestOfAFrameIsDroppedWhenItsStreamGoes) {
   for (const bool is_closed : {false, true}) {
     Endpoint server(Role::kServer, memory_);
     server.greet();
-    const std::string bytes = wire::headers(1, wire::request_block(), false) + wire::padded_data(1, "0123456789", 9, true);
+    const std::string bytes =
+        wire::headers(1, wire::request_block(), false) + wire::padded_data(1, "0123456789", 9, true);
     const size_t cut = bytes.size() - 15;
     EXPECT_EQ(server.receive(bytes.substr(0, cut)).back().data, "0123");
     server.connection.reset_stream(*server.stream(1), ErrorCode::kCancel);
@@ -354,7 +373,8 @@ TEST_F(ConnectionTest, ADyingConnectionGivesEverythingBack) {
     client.send_headers(*client.connection.open_stream(0), wire::request_fields(), false);
     client.send_data(*client.stream(1), "0123456789", false);
     client.send_trailers(*client.stream(1), {{"a", "b"}});
-    client.receive(wire::frame(FrameType::kHeaders, 0, 1, "\x88") + wire::frame_header(99, FrameType::kContinuation, 0, 1));
+    client.receive(wire::frame(FrameType::kHeaders, 0, 1, "\x88") +
+                   wire::frame_header(99, FrameType::kContinuation, 0, 1));
     EXPECT_GT(memory_.blocks.bytes_in_use(), 0u);
   }
   EXPECT_EQ(memory_.blocks.bytes_in_use(), 0u);

@@ -5,9 +5,9 @@
 namespace ringway::h2 {
 
 std::ostream& operator<<(std::ostream& out, const Seen& seen) {
-  static constexpr std::string_view kNames[] = {"request", "informational", "response", "trailers",
-                                                "data", "reset", "stream failed", "list too large",
-                                                "window opened", "settings", "ping ack", "goaway"};
+  static constexpr std::string_view kNames[] = {"request",       "informational", "response",      "trailers",
+                                                "data",          "reset",         "stream failed", "list too large",
+                                                "window opened", "settings",      "ping ack",      "goaway"};
   out << kNames[static_cast<size_t>(seen.kind)] << " on " << seen.stream_id << (seen.end_stream ? " (end)" : "") << " "
       << name_of(seen.code) << " " << seen.data.size() << " octets";
   for (const PlainField& field : seen.fields) out << "; " << field;
@@ -30,7 +30,9 @@ std::vector<Seen> joined(const std::vector<Seen>& events) {
   return result;
 }
 
-Limits test_limits() { return {{64 * 1024, 100}, 100, 65'536, 1 << 20, 1}; }
+Limits test_limits() {
+  return {{64 * 1024, 100}, 100, 65'536, 1 << 20, 1};
+}
 
 Endpoint::Endpoint(Role role, Memory& shared, const Limits& limits)
     : memory(shared), connection(role, limits, shared, 7) {
@@ -48,8 +50,8 @@ std::vector<Seen> Endpoint::receive(std::string_view bytes) {
     copy.kind = event.kind;
     copy.end_stream = event.end_stream;
     // Only the members that a kind has are set.
-    const bool has_code = event.kind == EventKind::kReset || event.kind == EventKind::kStreamFailed ||
-                          event.kind == EventKind::kGoaway;
+    const bool has_code =
+        event.kind == EventKind::kReset || event.kind == EventKind::kStreamFailed || event.kind == EventKind::kGoaway;
     if (has_code) copy.code = event.code;
     if (event.kind == EventKind::kGoaway) copy.last_stream_id = event.last_stream_id;
     if (event.kind == EventKind::kData || event.kind == EventKind::kGoaway) {

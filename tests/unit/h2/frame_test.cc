@@ -11,7 +11,9 @@
 namespace ringway::h2 {
 namespace {
 
-std::string text(const uint8_t* begin, const uint8_t* end) { return {begin, end}; }
+std::string text(const uint8_t* begin, const uint8_t* end) {
+  return {begin, end};
+}
 
 TEST(Frame, HeadersRoundTrip) {
   base::Prng prng(1);
@@ -78,8 +80,8 @@ TEST(KnownNames, AreFoundByTheirTextAndNoOther) {
 }
 
 TEST(KnownNames, Classes) {
-  for (const KnownName name : {KnownName::kAuthority, KnownName::kMethod, KnownName::kPath, KnownName::kScheme,
-                               KnownName::kStatus}) {
+  for (const KnownName name :
+       {KnownName::kAuthority, KnownName::kMethod, KnownName::kPath, KnownName::kScheme, KnownName::kStatus}) {
     EXPECT_TRUE(is_pseudo(name));
   }
   EXPECT_FALSE(is_pseudo(KnownName::kNone));

@@ -25,11 +25,13 @@ TEST_F(HpackDecoderTest, TheStaticTableIsNghttp2s) {
   }
 }
 
-TEST_F(HpackDecoderTest, AnEmptyBlockIsAnEmptyList) { EXPECT_EQ(bench_.list(""), PlainList{}); }
+TEST_F(HpackDecoderTest, AnEmptyBlockIsAnEmptyList) {
+  EXPECT_EQ(bench_.list(""), PlainList{});
+}
 
 TEST_F(HpackDecoderTest, InvalidIndexesAreRejected) {
-  EXPECT_TRUE(rejects("\x80"));                                       // index 0
-  EXPECT_TRUE(rejects(hpack_integer(0x80, 7, 62)));                   // the table is empty
+  EXPECT_TRUE(rejects("\x80"));                      // index 0
+  EXPECT_TRUE(rejects(hpack_integer(0x80, 7, 62)));  // the table is empty
   EXPECT_TRUE(rejects(hpack_integer(0x40, 6, 62) + hpack_string("v")));
   EXPECT_TRUE(rejects(hpack_integer(0x00, 4, 62) + hpack_string("v")));
   bench_.list(hpack_literal(kLiteralIncremental, "a", "b"));
@@ -62,7 +64,7 @@ TEST_F(HpackDecoderTest, EveryCutOfABlockIsRejected) {
 }
 
 TEST_F(HpackDecoderTest, ABadHuffmanStringIsRejected) {
-  EXPECT_TRUE(rejects(std::string("\x10\x01x") + "\x81\xff"));           // padding of eight ones
+  EXPECT_TRUE(rejects(std::string("\x10\x01x") + "\x81\xff"));              // padding of eight ones
   EXPECT_TRUE(rejects(std::string("\x10\x84\xff\xff\xff\xff") + "\x01v"));  // EOS in a name
 }
 
@@ -159,7 +161,8 @@ TEST_F(HpackDecoderTest, RandomListsFromNghttp2) {
       const PlainList list = random_list(prng, 25, round % 10 == 0 ? 6000 : 120);
       if (prng.below(12) == 0) deflater.change_table_size(prng.below(static_cast<uint32_t>(table_max) + 1));
       if (prng.below(12) == 0) deflater.change_table_size(table_max);
-      ASSERT_EQ(bench.list(deflater.encode(list)), with_sensitive_marked(list)) << "seed " << seed << " round " << round;
+      ASSERT_EQ(bench.list(deflater.encode(list)), with_sensitive_marked(list))
+          << "seed " << seed << " round " << round;
     }
   }
 }
@@ -236,10 +239,10 @@ TEST_F(HpackDecoderTest, ForbiddenOctetsMarkTheBlock) {
   EXPECT_TRUE(malformed("X-upper", "v"));
   EXPECT_TRUE(malformed("with space", "v"));
   EXPECT_TRUE(malformed("octet\x80", "v"));
-  for (const std::string_view bad : {std::string_view("a\0b", 3), std::string_view("a\rb"), std::string_view("a\nb"),
-                                     std::string_view(" a"), std::string_view("a "), std::string_view("\ta"),
-                                     std::string_view("a\t"), std::string_view("01234567\n"),
-                                     std::string_view("0123456\n89abcdef"), std::string_view("\n0123456789")}) {
+  for (const std::string_view bad :
+       {std::string_view("a\0b", 3), std::string_view("a\rb"), std::string_view("a\nb"), std::string_view(" a"),
+        std::string_view("a "), std::string_view("\ta"), std::string_view("a\t"), std::string_view("01234567\n"),
+        std::string_view("0123456\n89abcdef"), std::string_view("\n0123456789")}) {
     EXPECT_TRUE(malformed("x", bad)) << bad;
   }
 }

@@ -176,7 +176,8 @@ TEST_F(HpackEncoderTest, MoreThan128EntriesAreIndexedInTwoOctets) {
   std::vector<Field> fields;
   // 34 octets each: 120 fit; 66 and more of them have indexes of two octets.
   for (int i = 0; i < 120; ++i) fields.push_back(interned("n", std::string(1, static_cast<char>(' ' + 1 + i % 94))));
-  for (int i = 94; i < 120; ++i) fields[static_cast<size_t>(i)] = interned("m", std::string(1, static_cast<char>('A' + i - 94)));
+  for (int i = 94; i < 120; ++i)
+    fields[static_cast<size_t>(i)] = interned("m", std::string(1, static_cast<char>('A' + i - 94)));
   expect_inflates(fields);
   EXPECT_EQ(encoder_.entry_count(), 120u);
   const std::string block = expect_inflates(fields);
@@ -266,7 +267,8 @@ TEST_F(HpackEncoderTest, RandomBlocksAndSettingsAreReadByNghttp2) {
       } else {
         for (const Field& field : bench.fields) encoder.encode(field, out_, pool_);
       }
-      ASSERT_EQ(inflater.decode(take()), plain({bench.fields.data(), bench.fields.size()})) << "seed " << seed << " round " << round;
+      ASSERT_EQ(inflater.decode(take()), plain({bench.fields.data(), bench.fields.size()}))
+          << "seed " << seed << " round " << round;
       ASSERT_LE(encoder.table_bytes(), 4096u);
     }
   }

@@ -14,23 +14,22 @@ namespace {
 
 // RFC 7541 appendix B, lengths only.
 constexpr std::array<uint8_t, 257> kCodeLengths = {
-    13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28, 30, 28, 28, 28, 28, 28,
-    28, 28, 28, 28, 6, 10, 10, 12, 13, 6, 8, 11, 10, 10, 8, 11, 8, 6, 6, 6, 5, 5, 5, 6, 6, 6, 6, 6, 6, 6, 7, 8, 15, 6,
-    12, 10, 13, 6, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 8, 7, 8, 13, 19, 13, 14, 6, 15,
-    5, 6, 5, 6, 5, 6, 6, 6, 5, 7, 7, 6, 6, 6, 5, 6, 7, 6, 5, 5, 6, 7, 7, 7, 7, 7, 15, 11, 14, 13, 28, 20, 22, 20, 20,
-    22, 22, 22, 23, 22, 23, 23, 23, 23, 23, 24, 23, 24, 24, 22, 23, 24, 23, 23, 23, 23, 21, 22, 23, 22, 23, 23, 24,
-    22, 21, 20, 22, 22, 23, 23, 21, 23, 22, 22, 24, 21, 22, 23, 23, 21, 21, 22, 21, 23, 22, 23, 23, 20, 22, 22, 22,
-    23, 22, 22, 23, 26, 26, 20, 19, 22, 23, 22, 25, 26, 26, 26, 27, 27, 26, 24, 25, 19, 21, 26, 27, 27, 26, 27, 24,
-    21, 21, 26, 26, 28, 27, 27, 27, 20, 24, 20, 21, 22, 21, 21, 23, 22, 22, 25, 25, 24, 24, 26, 23, 26, 27, 26, 26,
-    27, 27, 27, 27, 27, 28, 27, 27, 27, 27, 27, 26, 30,
+    13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28, 30, 28, 28, 28, 28, 28, 28,
+    28, 28, 28, 6,  10, 10, 12, 13, 6,  8,  11, 10, 10, 8,  11, 8,  6,  6,  6,  5,  5,  5,  6,  6,  6,  6,  6,  6,  6,
+    7,  8,  15, 6,  12, 10, 13, 6,  7,  7,  7,  7,  7,  7,  7,  7,  7,  7,  7,  7,  7,  7,  7,  7,  7,  7,  7,  7,  7,
+    7,  8,  7,  8,  13, 19, 13, 14, 6,  15, 5,  6,  5,  6,  5,  6,  6,  6,  5,  7,  7,  6,  6,  6,  5,  6,  7,  6,  5,
+    5,  6,  7,  7,  7,  7,  7,  15, 11, 14, 13, 28, 20, 22, 20, 20, 22, 22, 22, 23, 22, 23, 23, 23, 23, 23, 24, 23, 24,
+    24, 22, 23, 24, 23, 23, 23, 23, 21, 22, 23, 22, 23, 23, 24, 22, 21, 20, 22, 22, 23, 23, 21, 23, 22, 22, 24, 21, 22,
+    23, 23, 21, 21, 22, 21, 23, 22, 23, 23, 20, 22, 22, 22, 23, 22, 22, 23, 26, 26, 20, 19, 22, 23, 22, 25, 26, 26, 26,
+    27, 27, 26, 24, 25, 19, 21, 26, 27, 27, 26, 27, 24, 21, 21, 26, 26, 28, 27, 27, 27, 20, 24, 20, 21, 22, 21, 21, 23,
+    22, 22, 25, 25, 24, 24, 26, 23, 26, 27, 26, 26, 27, 27, 27, 27, 27, 28, 27, 27, 27, 27, 27, 26, 30,
 };
 
 std::array<HuffmanCode, 257> make_codes() {
   std::array<uint32_t, 257> order;
   std::iota(order.begin(), order.end(), 0u);
-  std::sort(order.begin(), order.end(), [](uint32_t a, uint32_t b) {
-    return std::pair(kCodeLengths[a], a) < std::pair(kCodeLengths[b], b);
-  });
+  std::sort(order.begin(), order.end(),
+            [](uint32_t a, uint32_t b) { return std::pair(kCodeLengths[a], a) < std::pair(kCodeLengths[b], b); });
   std::array<HuffmanCode, 257> codes{};
   uint32_t next = 0;
   uint32_t length = kCodeLengths[order[0]];
@@ -78,8 +77,12 @@ std::string from_hex(std::string_view hex) {
   return octets;
 }
 
-Deflater::Deflater(size_t table_bytes_max) { ASSERT(nghttp2_hd_deflate_new(&deflater_, table_bytes_max) == 0); }
-Deflater::~Deflater() { nghttp2_hd_deflate_del(deflater_); }
+Deflater::Deflater(size_t table_bytes_max) {
+  ASSERT(nghttp2_hd_deflate_new(&deflater_, table_bytes_max) == 0);
+}
+Deflater::~Deflater() {
+  nghttp2_hd_deflate_del(deflater_);
+}
 
 std::string Deflater::encode(const PlainList& fields) {
   std::vector<nghttp2_nv> pairs;
@@ -97,10 +100,16 @@ std::string Deflater::encode(const PlainList& fields) {
   return block;
 }
 
-void Deflater::change_table_size(size_t bytes) { ASSERT(nghttp2_hd_deflate_change_table_size(deflater_, bytes) == 0); }
+void Deflater::change_table_size(size_t bytes) {
+  ASSERT(nghttp2_hd_deflate_change_table_size(deflater_, bytes) == 0);
+}
 
-Inflater::Inflater() { ASSERT(nghttp2_hd_inflate_new(&inflater_) == 0); }
-Inflater::~Inflater() { nghttp2_hd_inflate_del(inflater_); }
+Inflater::Inflater() {
+  ASSERT(nghttp2_hd_inflate_new(&inflater_) == 0);
+}
+Inflater::~Inflater() {
+  nghttp2_hd_inflate_del(inflater_);
+}
 
 std::optional<PlainList> Inflater::decode(std::string_view block) {
   PlainList list;
@@ -125,7 +134,9 @@ std::optional<PlainList> Inflater::decode(std::string_view block) {
   return list;
 }
 
-void Inflater::change_table_size(size_t bytes) { ASSERT(nghttp2_hd_inflate_change_table_size(inflater_, bytes) == 0); }
+void Inflater::change_table_size(size_t bytes) {
+  ASSERT(nghttp2_hd_inflate_change_table_size(inflater_, bytes) == 0);
+}
 
 HuffmanCode huffman_code(uint32_t symbol) {
   static const std::array<HuffmanCode, 257> codes = make_codes();
@@ -165,9 +176,10 @@ std::string hpack_literal(uint8_t pattern, std::string_view name, std::string_vi
 
 PlainList random_list(base::Prng& prng, uint32_t fields_max, uint32_t value_max) {
   static constexpr std::string_view kNames[] = {
-      ":path",        ":authority",    "content-type",  "user-agent",  "grpc-timeout", "traceparent", "authorization",
-      "cookie",       "x-request-id",  "x-tenant",      "accept",      "te",           "grpc-status", "trace-bin",
-      "content-type", "x-long-header-name-that-nobody-knows-about"};
+      ":path",        ":authority",  "content-type",  "user-agent",
+      "grpc-timeout", "traceparent", "authorization", "cookie",
+      "x-request-id", "x-tenant",    "accept",        "te",
+      "grpc-status",  "trace-bin",   "content-type",  "x-long-header-name-that-nobody-knows-about"};
   PlainList list;
   const uint32_t count = prng.below(fields_max + 1);
   for (uint32_t i = 0; i < count; ++i) {
@@ -179,7 +191,8 @@ PlainList random_list(base::Prng& prng, uint32_t fields_max, uint32_t value_max)
       case 1: field.value = std::to_string(prng.next()); break;
       case 2: field.value = std::string(prng.below(value_max + 1), static_cast<char>('a' + prng.below(26))); break;
       default:
-        for (uint32_t left = prng.below(40); left-- != 0;) field.value.push_back(static_cast<char>(33 + prng.below(94)));
+        for (uint32_t left = prng.below(40); left-- != 0;)
+          field.value.push_back(static_cast<char>(33 + prng.below(94)));
     }
     // With an empty value these are entries of the static table, which are public.
     if (field.value.empty() && is_sensitive(find_known_name(field.name))) field.value = "secret";

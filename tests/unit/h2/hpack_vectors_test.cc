@@ -48,13 +48,12 @@ const PlainList kSecondResponse = {{":status", "307"},
                                    {"cache-control", "private"},
                                    {"date", "Mon, 21 Oct 2013 20:13:21 GMT"},
                                    {"location", "https://www.example.com"}};
-const PlainList kThirdResponse = {
-    {":status", "200"},
-    {"cache-control", "private"},
-    {"date", "Mon, 21 Oct 2013 20:13:22 GMT"},
-    {"location", "https://www.example.com"},
-    {"content-encoding", "gzip"},
-    {"set-cookie", "foo=ASDJKHQKBZXOQWEOPIUAXQWEOIU; max-age=3600; version=1"}};
+const PlainList kThirdResponse = {{":status", "200"},
+                                  {"cache-control", "private"},
+                                  {"date", "Mon, 21 Oct 2013 20:13:22 GMT"},
+                                  {"location", "https://www.example.com"},
+                                  {"content-encoding", "gzip"},
+                                  {"set-cookie", "foo=ASDJKHQKBZXOQWEOPIUAXQWEOIU; max-age=3600; version=1"}};
 
 TEST(HpackVectors, C2SingleFields) {
   expect_decodes({{"400a637573746f6d2d6b65790d637573746f6d2d686561646572", {{"custom-key", "custom-header"}}, 55, 1}});

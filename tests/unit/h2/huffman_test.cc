@@ -74,7 +74,9 @@ TEST(Huffman, RandomStringsRoundTrip) {
   }
 }
 
-TEST(Huffman, NothingDecodesToNothing) { EXPECT_EQ(decode(""), ""); }
+TEST(Huffman, NothingDecodesToNothing) {
+  EXPECT_EQ(decode(""), "");
+}
 
 // Appends bits to an encoded string, most significant first.
 class BitWriter {

@@ -69,24 +69,33 @@ TEST(Message, PseudoFieldsOfRequests) {
       MessageKind::kRequest,
       {
           {"a gRPC request", request({{"te", "trailers"}, {"content-type", "application/grpc"}}), true},
-          {"pseudo-fields in any order", {{":path", "/"}, {":authority", "a"}, {":scheme", "x"}, {":method", "M"}}, true},
+          {"pseudo-fields in any order",
+           {{":path", "/"}, {":authority", "a"}, {":scheme", "x"}, {":method", "M"}},
+           true},
           {"no fields at all", {}, false},
           {"no method", without(request(), ":method"), false},
           {"no scheme", without(request(), ":scheme"), false},
           {"no path", without(request(), ":path"), false},
           {"no authority is allowed", without(request(), ":authority"), true},
-          {"host in its place", [] {
+          {"host in its place",
+           [] {
              PlainList fields = without(request(), ":authority");
              fields.push_back({"host", "a.example"});
              return fields;
-           }(), true},
+           }(),
+           true},
           {"two methods", request({{":method", "POST"}}), false},
-          {"method twice in front", {{":method", "POST"}, {":method", "POST"}, {":scheme", "a"}, {":path", "/"}}, false},
+          {"method twice in front",
+           {{":method", "POST"}, {":method", "POST"}, {":scheme", "a"}, {":path", "/"}},
+           false},
           {"path twice", {{":method", "POST"}, {":path", "/"}, {":scheme", "a"}, {":path", "/"}}, false},
           {"scheme twice", {{":method", "POST"}, {":scheme", "a"}, {":scheme", "a"}, {":path", "/"}}, false},
-          {"authority twice", {{":authority", "a"}, {":method", "M"}, {":scheme", "a"}, {":path", "/"}, {":authority", "a"}},
+          {"authority twice",
+           {{":authority", "a"}, {":method", "M"}, {":scheme", "a"}, {":path", "/"}, {":authority", "a"}},
            false},
-          {"a pseudo-field behind a regular one", {{":method", "POST"}, {"x", "y"}, {":scheme", "a"}, {":path", "/"}}, false},
+          {"a pseudo-field behind a regular one",
+           {{":method", "POST"}, {"x", "y"}, {":scheme", "a"}, {":path", "/"}},
+           false},
           {"status in a request", {{":method", "M"}, {":scheme", "a"}, {":path", "/"}, {":status", "200"}}, false},
           {"an unknown pseudo-field", {{":method", "M"}, {":scheme", "a"}, {":path", "/"}, {":protocol", "x"}}, false},
           {"an empty method", with_method(""), false},
@@ -116,75 +125,82 @@ TEST(Message, PathsOfRequests) {
 }
 
 TEST(Message, RegularFieldsOfRequests) {
-  expect_judged(MessageKind::kRequest,
-                {
-                    {"connection", request({{"connection", "close"}}), false},
-                    {"keep-alive", request({{"keep-alive", "1"}}), false},
-                    {"proxy-connection", request({{"proxy-connection", "close"}}), false},
-                    {"upgrade", request({{"upgrade", "h2c"}}), false},
-                    {"transfer-encoding", request({{"transfer-encoding", "chunked"}}), false},
-                    {"http2-settings", request({{"http2-settings", "AAMAAABkAAQ"}}), false},
-                    {"te: trailers", request({{"te", "trailers"}}), true},
-                    {"te: gzip", request({{"te", "gzip"}}), false},
-                    {"te with a list", request({{"te", "trailers, gzip"}}), false},
-                    {"te empty", request({{"te", ""}}), false},
-                    {"upper case", request({{"X-Name", "v"}}), false},
-                    {"host equal to authority", request({{"host", "a.example"}}), true},
-                    {"host unlike authority", request({{"host", "b.example"}}), false},
-                    {"two hosts, the last as authority", request({{"host", "b.example"}, {"host", "a.example"}}), false},
-                    {"two equal hosts", request({{"host", "a.example"}, {"host", "a.example"}}), false},
-                    {"content-length", request({{"content-length", "12"}}), true},
-                    {"content-length zero", request({{"content-length", "0"}}), true},
-                    {"content-length empty", request({{"content-length", ""}}), false},
-                    {"content-length negative", request({{"content-length", "-1"}}), false},
-                    {"content-length plus", request({{"content-length", "+1"}}), false},
-                    {"content-length hex", request({{"content-length", "0x1"}}), false},
-                    {"content-length list", request({{"content-length", "1, 1"}}), false},
-                    {"content-length twice", request({{"content-length", "1"}, {"content-length", "1"}}), false},
-                    {"content-length of 18 digits", request({{"content-length", "999999999999999999"}}), true},
-                    {"content-length of 19 digits", request({{"content-length", "9999999999999999999"}}), false},
-                    {"many cookies", request({{"cookie", "a"}, {"cookie", "b"}}), true},
-                });
+  expect_judged(
+      MessageKind::kRequest,
+      {
+          {"connection", request({{"connection", "close"}}), false},
+          {"keep-alive", request({{"keep-alive", "1"}}), false},
+          {"proxy-connection", request({{"proxy-connection", "close"}}), false},
+          {"upgrade", request({{"upgrade", "h2c"}}), false},
+          {"transfer-encoding", request({{"transfer-encoding", "chunked"}}), false},
+          {"http2-settings", request({{"http2-settings", "AAMAAABkAAQ"}}), false},
+          {"te: trailers", request({{"te", "trailers"}}), true},
+          {"te: gzip", request({{"te", "gzip"}}), false},
+          {"te with a list", request({{"te", "trailers, gzip"}}), false},
+          {"te empty", request({{"te", ""}}), false},
+          {"upper case", request({{"X-Name", "v"}}), false},
+          {"host equal to authority", request({{"host", "a.example"}}), true},
+          {"host unlike authority", request({{"host", "b.example"}}), false},
+          {"two hosts, the last as authority", request({{"host", "b.example"}, {"host", "a.example"}}), false},
+          {"two equal hosts", request({{"host", "a.example"}, {"host", "a.example"}}), false},
+          {"content-length", request({{"content-length", "12"}}), true},
+          {"content-length zero", request({{"content-length", "0"}}), true},
+          {"content-length empty", request({{"content-length", ""}}), false},
+          {"content-length negative", request({{"content-length", "-1"}}), false},
+          {"content-length plus", request({{"content-length", "+1"}}), false},
+          {"content-length hex", request({{"content-length", "0x1"}}), false},
+          {"content-length list", request({{"content-length", "1, 1"}}), false},
+          {"content-length twice", request({{"content-length", "1"}, {"content-length", "1"}}), false},
+          {"content-length of 18 digits", request({{"content-length", "999999999999999999"}}), true},
+          {"content-length of 19 digits", request({{"content-length", "9999999999999999999"}}), false},
+          {"many cookies", request({{"cookie", "a"}, {"cookie", "b"}}), true},
+      });
 }
 
 TEST(Message, Responses) {
-  expect_judged(MessageKind::kResponse,
-                {
-                    {"just a status", {{":status", "200"}}, true},
-                    {"fields", {{":status", "200"}, {"content-type", "application/grpc"}, {"grpc-status", "0"}}, true},
-                    {"nothing", {}, false},
-                    {"no status", {{"content-type", "a"}}, false},
-                    {"status late", {{"content-type", "a"}, {":status", "200"}}, false},
-                    {"status twice", {{":status", "200"}, {":status", "200"}}, false},
-                    {"lowest", {{":status", "100"}}, true},
-                    {"below", {{":status", "099"}}, false},
-                    {"highest", {{":status", "999"}}, true},
-                    {"two digits", {{":status", "20"}}, false},
-                    {"four digits", {{":status", "2000"}}, false},
-                    {"letters", {{":status", "2oo"}}, false},
-                    {"empty", {{":status", ""}}, false},
-                    {"a request's pseudo-field", {{":status", "200"}, {":path", "/"}}, false},
-                    {"connection", {{":status", "200"}, {"connection", "close"}}, false},
-                    {"content-length twice", {{":status", "200"}, {"content-length", "1"}, {"content-length", "2"}}, false},
-                });
+  expect_judged(
+      MessageKind::kResponse,
+      {
+          {"just a status", {{":status", "200"}}, true},
+          {"fields", {{":status", "200"}, {"content-type", "application/grpc"}, {"grpc-status", "0"}}, true},
+          {"nothing", {}, false},
+          {"no status", {{"content-type", "a"}}, false},
+          {"status late", {{"content-type", "a"}, {":status", "200"}}, false},
+          {"status twice", {{":status", "200"}, {":status", "200"}}, false},
+          {"lowest", {{":status", "100"}}, true},
+          {"below", {{":status", "099"}}, false},
+          {"highest", {{":status", "999"}}, true},
+          {"two digits", {{":status", "20"}}, false},
+          {"four digits", {{":status", "2000"}}, false},
+          {"letters", {{":status", "2oo"}}, false},
+          {"empty", {{":status", ""}}, false},
+          {"a request's pseudo-field", {{":status", "200"}, {":path", "/"}}, false},
+          {"connection", {{":status", "200"}, {"connection", "close"}}, false},
+          {"content-length twice", {{":status", "200"}, {"content-length", "1"}, {"content-length", "2"}}, false},
+      });
 }
 
 TEST(Message, Trailers) {
-  expect_judged(MessageKind::kTrailers, {
-                                            {"grpc", {{"grpc-status", "0"}, {"grpc-message", ""}, {"x-bin", "AA"}}, true},
-                                            {"nothing", {}, true},
-                                            {"status", {{":status", "200"}}, false},
-                                            {"path", {{"grpc-status", "0"}, {":path", "/"}}, false},
-                                            {"connection", {{"connection", "close"}}, false},
-                                            {"content-length is not looked at", {{"content-length", "x"}}, true},
-                                        });
+  expect_judged(MessageKind::kTrailers,
+                {
+                    {"grpc", {{"grpc-status", "0"}, {"grpc-message", ""}, {"x-bin", "AA"}}, true},
+                    {"nothing", {}, true},
+                    {"status", {{":status", "200"}}, false},
+                    {"path", {{"grpc-status", "0"}, {":path", "/"}}, false},
+                    {"connection", {{"connection", "close"}}, false},
+                    {"content-length is not looked at", {{"content-length", "x"}}, true},
+                });
 }
 
 TEST(Message, TheHeadTellsWhereFieldsAre) {
   MessageHead head;
   ASSERT_TRUE(is_allowed(MessageKind::kRequest,
-                         request({{"user-agent", "u"}, {"te", "trailers"}, {"grpc-timeout", "1S"},
-                                  {"content-type", "application/grpc"}, {"host", "a.example"}, {"content-length", "7"}}),
+                         request({{"user-agent", "u"},
+                                  {"te", "trailers"},
+                                  {"grpc-timeout", "1S"},
+                                  {"content-type", "application/grpc"},
+                                  {"host", "a.example"},
+                                  {"content-length", "7"}}),
                          head));
   EXPECT_EQ(head.method, 1);
   EXPECT_EQ(head.scheme, 2);
@@ -196,7 +212,8 @@ TEST(Message, TheHeadTellsWhereFieldsAre) {
   EXPECT_TRUE(head.has_content_length);
   EXPECT_EQ(head.content_length, 7u);
   MessageHead response;
-  ASSERT_TRUE(is_allowed(MessageKind::kResponse, {{":status", "404"}, {"grpc-status", "5"}, {"grpc-message", "m"}}, response));
+  ASSERT_TRUE(
+      is_allowed(MessageKind::kResponse, {{":status", "404"}, {"grpc-status", "5"}, {"grpc-message", "m"}}, response));
   EXPECT_EQ(response.status, 404);
   EXPECT_EQ(response.grpc_status, 2);
   EXPECT_EQ(response.grpc_message, 3);

@@ -46,8 +46,8 @@ struct Nghttp2Peer::Callbacks {
     if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) return 0;
     Message& message = self.messages[frame->hd.stream_id];
     if (frame->hd.type == NGHTTP2_HEADERS) {
-      const bool is_informational = !message.has_headers && message.headers.at(0).name == ":status" &&
-                                    message.headers[0].value[0] == '1';
+      const bool is_informational =
+          !message.has_headers && message.headers.at(0).name == ":status" && message.headers[0].value[0] == '1';
       if (is_informational) {
         ++message.informational_count;
         message.headers.clear();
@@ -118,7 +118,9 @@ Nghttp2Peer::Nghttp2Peer(Role role, const Options& options) : options_(options),
   send_settings(options.settings);
 }
 
-Nghttp2Peer::~Nghttp2Peer() { nghttp2_session_del(session_); }
+Nghttp2Peer::~Nghttp2Peer() {
+  nghttp2_session_del(session_);
+}
 
 bool Nghttp2Peer::receive(std::string_view bytes) {
   if (bytes.empty()) return true;

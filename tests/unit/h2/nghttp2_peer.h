@@ -30,9 +30,9 @@ class Nghttp2Peer {
 
   struct Options {
     std::vector<nghttp2_settings_entry> settings;
-    bool returns_credit = true;    // else only consume() does
-    uint32_t padding = 0;          // at most, on HEADERS and DATA
-    uint32_t frame_size_max = 0;   // of DATA, 0: nghttp2's own
+    bool returns_credit = true;   // else only consume() does
+    uint32_t padding = 0;         // at most, on HEADERS and DATA
+    uint32_t frame_size_max = 0;  // of DATA, 0: nghttp2's own
   };
 
   explicit Nghttp2Peer(Role role, const Options& options);

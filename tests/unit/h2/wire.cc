@@ -10,8 +10,12 @@ uint32_t Frame::u32(size_t offset) const {
   return value;
 }
 
-std::string u16(uint32_t value) { return {static_cast<char>(value >> 8), static_cast<char>(value)}; }
-std::string u32(uint32_t value) { return u16(value >> 16) + u16(value & 0xffff); }
+std::string u16(uint32_t value) {
+  return {static_cast<char>(value >> 8), static_cast<char>(value)};
+}
+std::string u32(uint32_t value) {
+  return u16(value >> 16) + u16(value & 0xffff);
+}
 
 std::string frame_header(uint32_t length, FrameType type, uint8_t flags, uint32_t stream_id) {
   return u32(length).substr(1) + static_cast<char>(type) + static_cast<char>(flags) + u32(stream_id);
@@ -25,7 +29,9 @@ std::string settings(const std::vector<std::pair<SettingId, uint32_t>>& values) 
   for (const auto& [id, value] : values) payload += u16(static_cast<uint32_t>(id)) + u32(value);
   return frame(FrameType::kSettings, 0, 0, payload);
 }
-std::string settings_ack() { return frame(FrameType::kSettings, kFlagAck, 0, ""); }
+std::string settings_ack() {
+  return frame(FrameType::kSettings, kFlagAck, 0, "");
+}
 std::string headers(uint32_t stream_id, std::string_view block, bool end_stream) {
   const uint8_t end = end_stream ? kFlagEndStream : 0;
   return frame(FrameType::kHeaders, kFlagEndHeaders | end, stream_id, block);
@@ -61,7 +67,9 @@ PlainList request_fields(const PlainList& more) {
   fields.insert(fields.end(), more.begin(), more.end());
   return fields;
 }
-std::string request_block(const PlainList& more) { return block(request_fields(more)); }
+std::string request_block(const PlainList& more) {
+  return block(request_fields(more));
+}
 std::string response_block(std::string_view status, const PlainList& more) {
   return block({{":status", std::string(status)}}) + block(more);
 }
