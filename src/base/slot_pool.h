@@ -66,15 +66,17 @@ class SlotPool {
   }
 
   T* find(Handle<T> handle) noexcept {
-    if (handle.index >= slot_count_) return nullptr;
+    // Handles name slots that exist; a default one has a generation that nothing alive has.
+    if ((handle.generation & 1) == 0) return nullptr;
     Slot& named = slot(handle.index);
-    return named.generation == handle.generation && (handle.generation & 1) ? object(named) : nullptr;
+    return named.generation == handle.generation ? object(named) : nullptr;
   }
 
   // The live object at `index`, for owners that keep indexes no longer than the object lives.
   T& at(uint32_t index) noexcept {
-    ASSERT(index < slot_count_ && (slot(index).generation & 1));
-    return *object(slot(index));
+    Slot& named = slot(index);
+    ASSERT(named.generation & 1);
+    return *object(named);
   }
 
   uint32_t live_count() const noexcept { return live_count_; }
@@ -104,7 +106,7 @@ class SlotPool {
   // The object is the first member of its slot.
   static Slot& slot_of(T& of) noexcept { return *reinterpret_cast<Slot*>(&of); }
   static const Slot& slot_of(const T& of) noexcept { return *reinterpret_cast<const Slot*>(&of); }
-  Slot& slot(uint32_t index) noexcept { return chunks_[index / kChunkSlots][index % kChunkSlots]; }
+  Slot& slot(uint32_t index) noexcept { return chunks_.data()[index / kChunkSlots].get()[index % kChunkSlots]; }
 
   bool grow() {
     if (slot_count_ >= capacity_) return false;

@@ -11,6 +11,7 @@ namespace ringway::h2 {
 BlockCache::BlockCache(FieldInterner& interner) : interner_(interner), entries_(std::make_unique<Entry[]>(kEntries)) {}
 
 BlockCache::~BlockCache() {
+  begin_epoch();
   for (uint32_t i = 0; i < kEntries; ++i) {
     if (entries_[i].list != nullptr) release(*entries_[i].list);
   }
@@ -20,7 +21,8 @@ void BlockCache::store(uint64_t decoder_state, std::span<const uint8_t> block, M
                        std::span<const Field> fields, const MessageHead& head) {
   ASSERT(block.size() <= kBlockSizeMax);
   Entry& entry = entries_[hash(decoder_state, block) % kEntries];
-  if (entry.list != nullptr) release(*entry.list);
+  // An event of this receive call may name the list that loses its place.
+  if (entry.list != nullptr) displaced_.push_back(entry.list);
   void* memory = std::malloc(sizeof(SharedList) + fields.size() * sizeof(Field));
   ASSERT(memory != nullptr);
   auto* list = new (memory) SharedList();

@@ -7,6 +7,7 @@
 #include <memory>
 #include <span>
 
+#include "base/plain_vector.h"
 #include "h2/field.h"
 #include "h2/message.h"
 
@@ -16,7 +17,9 @@ namespace ringway::h2 {
 struct SharedList {
   // The list as one encoder last wrote it; valid while that encoder's table is as it was.
   struct Encoded {
-    static constexpr uint32_t kSizeMax = 40;
+    static constexpr uint32_t kSizeMax = 32;
+    // After so many uses the fields are looked up all the same: that is what marks their table entries as in use.
+    static constexpr uint8_t kUsesMax = 32;
     uint64_t encoder_state = 0;  // 0: none
     uint8_t size = 0;
     uint8_t uses = 0;
@@ -53,6 +56,14 @@ class BlockCache {
   void store(uint64_t decoder_state, std::span<const uint8_t> block, MessageKind kind, std::span<const Field> fields,
              const MessageHead& head);
 
+  // Lists that lost their place stay readable until the next epoch. Called before each receive call.
+  void begin_epoch() noexcept {
+    while (!displaced_.empty()) [[unlikely]] {
+      release(*displaced_.back());
+      displaced_.pop_back();
+    }
+  }
+
   static void retain(SharedList& list) noexcept { ++list.references; }
   void release(SharedList& list) noexcept {
     if (--list.references == 0) destroy(list);
@@ -84,6 +95,7 @@ class BlockCache {
 
   void destroy(SharedList& list) noexcept;
 
+  base::PlainVector<SharedList*> displaced_;
   FieldInterner& interner_;
   std::unique_ptr<Entry[]> entries_;
 };

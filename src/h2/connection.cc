@@ -21,6 +21,8 @@ Connection::Connection(Role role, const Limits& limits, Memory& memory, uint32_t
       limits_(limits),
       memory_(&memory),
       slot_(slot),
+      stream_credit_min_(std::max(limits.stream_window / 2, 1u)),
+      connection_credit_min_(std::max(limits.connection_window / 2, 1u)),
       // Until its SETTINGS arrive a server is not asked for more than it is likely to grant (RFC 9113 section 6.5.2).
       peer_max_streams_(role == Role::kClient ? 100 : 0),
       next_stream_id_(limits.first_stream_id),
@@ -59,11 +61,6 @@ void Connection::start() {
   output_.commit(static_cast<uint32_t>(p - begin));
 }
 
-bool Connection::can_open_stream() const noexcept {
-  return !has_failed_ && !has_received_goaway_ && !has_sent_goaway_ && next_stream_id_ <= kStreamIdMax &&
-         streams_.count() < peer_max_streams_;
-}
-
 Stream* Connection::open_stream(uint32_t owner) {
   if (!can_open_stream()) return nullptr;
   Stream* stream = add_stream(next_stream_id_);
@@ -90,13 +87,6 @@ void Connection::close_stream(Stream& stream) {
   stream.pending_trailers.release(memory_->blocks);
   streams_.erase(stream);
   memory_->streams.destroy(stream);
-}
-
-void Connection::begin_headers(Stream&) {
-  headers_offset_ = output_.size();
-  reserve(256);
-  output_.commit(kFrameHeaderSize);
-  encoder_.begin_block(output_, memory_->blocks);
 }
 
 void Connection::end_headers(Stream& stream, bool end_stream) {
@@ -157,7 +147,7 @@ void Connection::end_trailers(Stream& stream) {
   list_sendable(stream);
 }
 
-void Connection::write_data_frame(Stream& stream, std::span<const uint8_t> octets, bool end_stream) {
+inline void Connection::write_data_frame(Stream& stream, std::span<const uint8_t> octets, bool end_stream) {
   const auto size = static_cast<uint32_t>(octets.size());
   uint8_t* p = reserve(kFrameHeaderSize + size);
   p = write_frame_header(p, size, FrameType::kData, end_stream ? kFlagEndStream : 0, stream.id);
@@ -267,19 +257,17 @@ void Connection::reset_stream(Stream& stream, ErrorCode code) {
   output_.commit(kRstStreamFrameSize);
 }
 
-void Connection::return_credit(Stream& stream, uint32_t bytes) {
-  if (stream.has_received_end || stream.is_reset || has_failed_) return;
-  stream.recv_owed += bytes;
-  if (stream.recv_owed == 0 || stream.recv_owed < limits_.stream_window / 2) return;
+void Connection::write_stream_credit(Stream& stream) {
+  // With a window of one octet nothing is owed at times, and an update of zero is an error (RFC 9113 section 6.9).
+  if (has_failed_ || stream.recv_owed == 0) return;
   write_window_update(reserve(kWindowUpdateFrameSize), stream.id, stream.recv_owed);
   output_.commit(kWindowUpdateFrameSize);
   stream.recv_window += static_cast<int32_t>(stream.recv_owed);
   stream.recv_owed = 0;
 }
 
-void Connection::give_connection_credit(uint32_t bytes) {
-  recv_owed_ += bytes;
-  if (recv_owed_ == 0 || recv_owed_ < limits_.connection_window / 2) return;
+void Connection::write_connection_credit() {
+  if (recv_owed_ == 0) return;
   write_window_update(reserve(kWindowUpdateFrameSize), 0, recv_owed_);
   output_.commit(kWindowUpdateFrameSize);
   recv_window_ += recv_owed_;

@@ -44,11 +44,19 @@ class Connection {
 
   // Client role. Null when the peer's limit, our id space, or a GOAWAY forbids it.
   Stream* open_stream(uint32_t owner);
-  bool can_open_stream() const noexcept;
+  bool can_open_stream() const noexcept {
+    return streams_.count() < peer_max_streams_ && next_stream_id_ <= kStreamIdMax && !has_failed_ &&
+           !has_received_goaway_ && !has_sent_goaway_;
+  }
 
   // Writes one HEADERS frame (and CONTINUATION where needed): begin, add each field, end. Nothing else may be called
   // in between.
-  void begin_headers(Stream& stream);
+  void begin_headers(Stream&) {
+    headers_offset_ = output_.size();
+    output_.reserve(memory_->blocks, 64);
+    output_.commit(kFrameHeaderSize);
+    encoder_.begin_block(output_, memory_->blocks);
+  }
   void add_field(const Field& field) { encoder_.encode(field, output_, memory_->blocks); }
   void add_shared(SharedList& list) { encoder_.encode_shared(list, output_, memory_->blocks); }
   void add_fields(std::span<const Field> fields) { encoder_.encode_all(fields, output_, memory_->blocks); }
@@ -71,7 +79,11 @@ class Connection {
   void close_stream(Stream& stream);
 
   // `bytes` of DATA received on `stream` have left for the other side: the peer may send as many again.
-  void return_credit(Stream& stream, uint32_t bytes);
+  void return_credit(Stream& stream, uint32_t bytes) {
+    if (stream.has_received_end || stream.is_reset) return;
+    stream.recv_owed += bytes;
+    if (stream.recv_owed >= stream_credit_min_) [[unlikely]] write_stream_credit(stream);
+  }
 
   void send_ping(uint64_t opaque);
   void send_goaway(uint32_t last_stream_id, ErrorCode code, std::string_view debug);
@@ -118,30 +130,39 @@ class Connection {
   const uint8_t* receive_data_payload(const uint8_t* p, const uint8_t* end);
   void receive_stashed(const uint8_t*& p, const uint8_t* end);
   void stash(const uint8_t* p, const uint8_t* end);
-  static uint32_t bytes_needed(const FrameHeader& header) noexcept;
-  bool check_frame(const FrameHeader& header);
-  void dispatch(const FrameHeader& header, const uint8_t* payload);
-  void begin_data(const FrameHeader& header, uint32_t padding);
-  void on_headers(const FrameHeader& header, const uint8_t* payload);
-  void on_continuation(const FrameHeader& header, const uint8_t* payload);
+  static uint32_t bytes_needed(FrameHeader header) noexcept;
+  bool check_frame(FrameHeader header);
+  void dispatch(FrameHeader header, const uint8_t* payload);
+  bool receive_whole_data(FrameHeader header, const uint8_t* payload);
+  void begin_data(FrameHeader header, uint32_t padding);
+  void on_headers(FrameHeader header, const uint8_t* payload);
+  void on_continuation(FrameHeader header, const uint8_t* payload);
   void on_header_block(uint32_t stream_id, bool end_stream, std::span<const uint8_t> block);
   // What became of a header block.
   enum class Verdict : uint8_t { kGood, kMalformed, kTooLarge, kUndecodable };
   Verdict read_block(std::span<const uint8_t> octets, MessageKind kind, Event& event);
+  Verdict decode_block(std::span<const uint8_t> octets, MessageKind kind, Event& event);
+  void drop_request(uint32_t stream_id, ErrorCode code);
+  void drop_message(Stream& stream, ErrorCode code);
   void on_new_request(uint32_t stream_id, Verdict verdict, Event& event);
   void on_later_headers(Stream& stream, MessageKind kind, Verdict verdict, Event& event);
-  void on_rst_stream(const FrameHeader& header, const uint8_t* payload);
-  void on_settings(const FrameHeader& header, const uint8_t* payload);
+  void on_rst_stream(FrameHeader header, const uint8_t* payload);
+  void on_settings(FrameHeader header, const uint8_t* payload);
   bool apply_setting(uint16_t id, uint32_t value);
   void on_settings_ack();
-  void on_ping(const FrameHeader& header, const uint8_t* payload);
-  void on_goaway(const FrameHeader& header, const uint8_t* payload);
-  void on_window_update(const FrameHeader& header, const uint8_t* payload);
+  void on_ping(FrameHeader header, const uint8_t* payload);
+  void on_goaway(FrameHeader header, const uint8_t* payload);
+  void on_window_update(FrameHeader header, const uint8_t* payload);
   bool is_idle(uint32_t stream_id) const noexcept;
   void fail(ErrorCode code, std::string_view reason);
   void fail_stream(Stream& stream, ErrorCode code);
   void refuse_stream_id(uint32_t stream_id, ErrorCode code);
-  void give_connection_credit(uint32_t bytes);
+  void give_connection_credit(uint32_t bytes) {
+    recv_owed_ += bytes;
+    if (recv_owed_ >= connection_credit_min_) [[unlikely]] write_connection_credit();
+  }
+  void write_connection_credit();
+  void write_stream_credit(Stream& stream);
   Stream* add_stream(uint32_t id);
   Event& add_event(EventKind kind, const Stream& stream);
   Event& add_connection_event(EventKind kind);
@@ -173,6 +194,9 @@ class Connection {
   int64_t send_window_ = kWindowDefault;
   int64_t recv_window_ = kWindowDefault;
   uint32_t recv_owed_ = 0;
+  // Credit is given back by half windows; a window of one octet by one, since an update of zero is an error.
+  uint32_t stream_credit_min_;
+  uint32_t connection_credit_min_;
   uint32_t peer_initial_window_ = kWindowDefault;
   uint32_t peer_max_frame_size_ = kFrameSizeDefault;
   uint32_t peer_max_streams_;

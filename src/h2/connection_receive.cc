@@ -3,7 +3,6 @@
 #include <cstring>
 
 #include "base/assert.h"
-#include "base/uninitialized.h"
 #include "h2/connection.h"
 
 namespace ringway::h2 {
@@ -36,7 +35,7 @@ void Connection::refuse_stream_id(uint32_t stream_id, ErrorCode code) {
   output_.commit(kRstStreamFrameSize);
 }
 
-Event& Connection::add_event(EventKind kind, const Stream& stream) {
+inline Event& Connection::add_event(EventKind kind, const Stream& stream) {
   Event& event = memory_->events.add();
   event.kind = kind;
   event.end_stream = false;
@@ -71,7 +70,7 @@ const uint8_t* Connection::receive_preface(const uint8_t* p, const uint8_t* end)
 
 // How many octets the frame at `p` needs before it can be acted upon: all of it, but of a DATA frame only the header and
 // the pad length.
-inline uint32_t Connection::bytes_needed(const FrameHeader& header) noexcept {
+inline uint32_t Connection::bytes_needed(FrameHeader header) noexcept {
   if (header.type == FrameType::kData) [[likely]] {
     return kFrameHeaderSize + (header.has(kFlagPadded) && header.length != 0 ? 1 : 0);
   }
@@ -90,6 +89,9 @@ inline const uint8_t* Connection::receive_frame(const uint8_t* p, const uint8_t*
     if (!check_frame(header)) return end;
   }
   if (header.type == FrameType::kData) {
+    if (available - kFrameHeaderSize >= header.length && !header.has(kFlagPadded)) [[likely]] {
+      if (receive_whole_data(header, p + kFrameHeaderSize)) return p + kFrameHeaderSize + header.length;
+    }
     begin_data(header, needed == kFrameHeaderSize + 1 ? p[kFrameHeaderSize] : 0);
   } else {
     dispatch(header, p + kFrameHeaderSize);
@@ -143,7 +145,7 @@ void Connection::receive(std::span<const uint8_t> bytes) {
 }
 
 // What holds for every frame before its payload is looked at, where its caller found that something may be wrong.
-bool Connection::check_frame(const FrameHeader& header) {
+bool Connection::check_frame(FrameHeader header) {
   if (header.length > kFrameSizeDefault) {
     fail(ErrorCode::kFrameSizeError, "frame larger than SETTINGS_MAX_FRAME_SIZE");
   } else if (block_stream_id_ != 0 &&
@@ -155,7 +157,7 @@ bool Connection::check_frame(const FrameHeader& header) {
   return !has_failed_;
 }
 
-void Connection::dispatch(const FrameHeader& header, const uint8_t* payload) {
+void Connection::dispatch(FrameHeader header, const uint8_t* payload) {
   switch (header.type) {
     case FrameType::kHeaders: on_headers(header, payload); break;
     case FrameType::kPriority:
@@ -178,7 +180,28 @@ void Connection::dispatch(const FrameHeader& header, const uint8_t* payload) {
   }
 }
 
-void Connection::begin_data(const FrameHeader& header, uint32_t padding) {
+// A DATA frame that is all there, without padding, within every bound: the common one, in one go. False: it was not, and
+// nothing has been done.
+bool Connection::receive_whole_data(FrameHeader header, const uint8_t* payload) {
+  Stream* const stream = header.stream_id != 0 ? streams_.find(header.stream_id) : nullptr;
+  if (stream == nullptr || header.length == 0 || header.length > recv_window_) return false;
+  if (stream->is_reset || stream->has_received_end || !stream->has_received_headers) return false;
+  if (static_cast<int32_t>(header.length) > stream->recv_window || stream->recv_length_left != Stream::kNoLength) {
+    return false;
+  }
+  recv_window_ -= header.length;
+  give_connection_credit(header.length);
+  stream->recv_window -= static_cast<int32_t>(header.length);
+  const bool end_stream = header.has(kFlagEndStream);
+  stream->has_received_end = end_stream;
+  Event& event = add_event(EventKind::kData, *stream);
+  event.data_octets = payload;
+  event.data_size = header.length;
+  event.end_stream = end_stream;
+  return true;
+}
+
+void Connection::begin_data(FrameHeader header, uint32_t padding) {
   if (header.stream_id == 0) return fail(ErrorCode::kProtocolError, "DATA on stream 0");
   const bool is_padded = header.has(kFlagPadded);
   if (is_padded && header.length == 0) return fail(ErrorCode::kFrameSizeError, "DATA without its pad length");
@@ -238,7 +261,11 @@ const uint8_t* Connection::receive_data_payload(const uint8_t* p, const uint8_t*
   return p + size + (data_left_ == 0 ? padding : 0);
 }
 
-void Connection::on_headers(const FrameHeader& header, const uint8_t* payload) {
+void Connection::on_headers(FrameHeader header, const uint8_t* payload) {
+  constexpr uint8_t kShape = kFlagPadded | kFlagPriority | kFlagEndHeaders;
+  if ((header.flags & kShape) == kFlagEndHeaders && header.stream_id != 0) [[likely]] {
+    return on_header_block(header.stream_id, header.has(kFlagEndStream), {payload, header.length});
+  }
   if (header.stream_id == 0) return fail(ErrorCode::kProtocolError, "HEADERS on stream 0");
   uint32_t skip = 0;
   uint32_t padding = 0;
@@ -263,7 +290,7 @@ void Connection::on_headers(const FrameHeader& header, const uint8_t* payload) {
   header_block_.append(memory_->blocks, fragment);
 }
 
-void Connection::on_continuation(const FrameHeader& header, const uint8_t* payload) {
+void Connection::on_continuation(FrameHeader header, const uint8_t* payload) {
   if (block_stream_id_ == 0) return fail(ErrorCode::kProtocolError, "CONTINUATION without HEADERS");
   if (++block_frames_ > kContinuationsMax || header_block_.size() + header.length > 2 * limits_.header_list.list_bytes) {
     return fail(ErrorCode::kEnhanceYourCalm, "header block too long");
@@ -279,40 +306,46 @@ void Connection::on_continuation(const FrameHeader& header, const uint8_t* paylo
   on_header_block(stream_id, block_end_stream_, {copy, size});
 }
 
+// Finds a block among those that were decoded and checked before, or does it now. Sets the event's list and head.
+inline Connection::Verdict Connection::read_block(std::span<const uint8_t> octets, MessageKind kind, Event& event) {
+  if (octets.size() <= BlockCache::kBlockSizeMax) [[likely]] {
+    SharedList* const list = memory_->block_cache.find(decoder_.state(), octets);
+    if (list != nullptr && list->kind == kind) [[likely]] {
+      event.shared = list;
+      return Verdict::kGood;
+    }
+  }
+  return decode_block(octets, kind, event);
+}
+
 void Connection::on_header_block(uint32_t stream_id, bool end_stream, std::span<const uint8_t> octets) {
   Stream* const stream = streams_.find(stream_id);
   MessageKind kind = MessageKind::kRequest;
   if (stream != nullptr) kind = stream->has_received_headers ? MessageKind::kTrailers : MessageKind::kResponse;
-  RINGWAY_UNINITIALIZED Event event;
+  // Made in its place in the list, and taken out again by who has no use for it.
+  Event& event = memory_->events.add();
   event.end_stream = end_stream;
   // The block is decoded whatever becomes of its stream: the tables of both ends must agree.
   const Verdict verdict = read_block(octets, kind, event);
-  if (verdict == Verdict::kUndecodable) return fail(ErrorCode::kCompressionError, "header block cannot be decoded");
+  if (verdict == Verdict::kUndecodable) {
+    memory_->events.pop_back();
+    return fail(ErrorCode::kCompressionError, "header block cannot be decoded");
+  }
   if (stream != nullptr) return on_later_headers(*stream, kind, verdict, event);
   if (role_ == Role::kServer && (stream_id & 1) == 1 && is_idle(stream_id)) {
     return on_new_request(stream_id, verdict, event);
   }
-  if (is_idle(stream_id)) return fail(ErrorCode::kProtocolError, "HEADERS on an idle stream");
-  // Closed: in flight when our RST_STREAM went out.
+  memory_->events.pop_back();
+  if (is_idle(stream_id)) fail(ErrorCode::kProtocolError, "HEADERS on an idle stream");
+  // Else closed: in flight when our RST_STREAM went out.
 }
 
-// Decodes and checks a block, or finds it among those that were. Sets the event's list and head.
-Connection::Verdict Connection::read_block(std::span<const uint8_t> octets, MessageKind kind, Event& event) {
+Connection::Verdict Connection::decode_block(std::span<const uint8_t> octets, MessageKind kind, Event& event) {
   event.shared = nullptr;
   event.head = memory_->heads.size();
   MessageHead& head = memory_->heads.add();
-  const uint64_t state = decoder_.state();
-  const bool is_cacheable = octets.size() <= BlockCache::kBlockSizeMax;
-  if (is_cacheable) [[likely]] {
-    SharedList* const list = memory_->block_cache.find(state, octets);
-    if (list != nullptr && list->kind == kind) [[likely]] {
-      event.shared = list;
-      event.literal_octets = 0;
-      head = list->head;
-      return Verdict::kGood;
-    }
-  }
   head = {};
+  const uint64_t state = decoder_.state();
   event.fields_first = memory_->fields.size();
   const DecodedBlock block = decoder_.decode(octets, limits_.header_list, memory_->fields, memory_->arena);
   if (!block.is_valid) return Verdict::kUndecodable;
@@ -321,49 +354,66 @@ Connection::Verdict Connection::read_block(std::span<const uint8_t> octets, Mess
   if (block.is_too_large) return Verdict::kTooLarge;
   const std::span<const Field> fields = memory_->fields_of(event);
   if (block.is_malformed || !check_message(kind, fields, head)) return Verdict::kMalformed;
-  if (is_cacheable && block.literal_octets == 0 && state == decoder_.state()) {
+  if (octets.size() <= BlockCache::kBlockSizeMax && block.literal_octets == 0 && state == decoder_.state()) {
     memory_->block_cache.store(state, octets, kind, fields, head);
   }
   return Verdict::kGood;
 }
 
+// The stream id of a request that gets no stream; its event goes.
+void Connection::drop_request(uint32_t stream_id, ErrorCode code) {
+  memory_->events.pop_back();
+  refuse_stream_id(stream_id, code);
+}
+
 void Connection::on_new_request(uint32_t stream_id, Verdict verdict, Event& event) {
   last_peer_stream_id_ = stream_id;
-  if (stream_id > goaway_last_id_) return;  // announced as not processed (section 6.8)
-  if (streams_.count() >= limits_.streams) return refuse_stream_id(stream_id, ErrorCode::kRefusedStream);
-  if (verdict == Verdict::kMalformed) return refuse_stream_id(stream_id, ErrorCode::kProtocolError);
-  const MessageHead& head = memory_->heads[event.head];
+  if (stream_id > goaway_last_id_) {
+    memory_->events.pop_back();  // announced as not processed (section 6.8)
+    return;
+  }
+  if (streams_.count() >= limits_.streams) return drop_request(stream_id, ErrorCode::kRefusedStream);
+  if (verdict == Verdict::kMalformed) return drop_request(stream_id, ErrorCode::kProtocolError);
+  const MessageHead& head = memory_->head_of(event);
   if (event.end_stream && head.has_content_length && head.content_length != 0) {
-    return refuse_stream_id(stream_id, ErrorCode::kProtocolError);
+    return drop_request(stream_id, ErrorCode::kProtocolError);
   }
   Stream* stream = add_stream(stream_id);
-  if (stream == nullptr) return refuse_stream_id(stream_id, ErrorCode::kRefusedStream);
+  if (stream == nullptr) return drop_request(stream_id, ErrorCode::kRefusedStream);
   stream->has_received_headers = true;
   stream->has_received_end = event.end_stream;
   if (head.has_content_length) stream->recv_length_left = head.content_length;
   event.kind = verdict == Verdict::kTooLarge ? EventKind::kListTooLarge : EventKind::kRequest;
   event.stream = memory_->streams.handle(*stream);
-  memory_->events.push_back(event);
+}
+
+// The event of a message that is not passed on goes; what is wrong with it, if anything, is told by another.
+void Connection::drop_message(Stream& stream, ErrorCode code) {
+  memory_->events.pop_back();
+  fail_stream(stream, code);
 }
 
 // Trailers of a request; responses, informational or final, and their trailers.
 void Connection::on_later_headers(Stream& stream, MessageKind kind, Verdict verdict, Event& event) {
-  if (stream.is_reset) return;
-  if (stream.has_received_end) return fail_stream(stream, ErrorCode::kStreamClosed);
-  const MessageHead& head = memory_->heads[event.head];
+  if (stream.is_reset) {
+    memory_->events.pop_back();
+    return;
+  }
+  if (stream.has_received_end) return drop_message(stream, ErrorCode::kStreamClosed);
+  if (verdict == Verdict::kTooLarge) return drop_message(stream, ErrorCode::kEnhanceYourCalm);
+  const MessageHead& head = memory_->head_of(event);
   const bool are_trailers = kind == MessageKind::kTrailers;
-  if (verdict == Verdict::kTooLarge) return fail_stream(stream, ErrorCode::kEnhanceYourCalm);
   if (verdict == Verdict::kMalformed || (are_trailers && !event.end_stream)) {
-    return fail_stream(stream, ErrorCode::kProtocolError);
+    return drop_message(stream, ErrorCode::kProtocolError);
   }
   if (are_trailers && stream.recv_length_left != Stream::kNoLength && stream.recv_length_left != 0) {
-    return fail_stream(stream, ErrorCode::kProtocolError);
+    return drop_message(stream, ErrorCode::kProtocolError);
   }
   event.kind = EventKind::kTrailers;
   if (!are_trailers) {
     const bool is_informational = head.status < 200;
     if (is_informational && (event.end_stream || head.status == 101)) {
-      return fail_stream(stream, ErrorCode::kProtocolError);
+      return drop_message(stream, ErrorCode::kProtocolError);
     }
     event.kind = is_informational ? EventKind::kInformational : EventKind::kResponse;
     stream.has_received_headers = !is_informational;
@@ -371,10 +421,9 @@ void Connection::on_later_headers(Stream& stream, MessageKind kind, Verdict verd
   }
   stream.has_received_end = event.end_stream;
   event.stream = memory_->streams.handle(stream);
-  memory_->events.push_back(event);
 }
 
-void Connection::on_rst_stream(const FrameHeader& header, const uint8_t* payload) {
+void Connection::on_rst_stream(FrameHeader header, const uint8_t* payload) {
   if (header.length != 4) return fail(ErrorCode::kFrameSizeError, "RST_STREAM of wrong length");
   if (header.stream_id == 0 || is_idle(header.stream_id)) {
     return fail(ErrorCode::kProtocolError, "RST_STREAM on an idle stream");
@@ -388,7 +437,7 @@ void Connection::on_rst_stream(const FrameHeader& header, const uint8_t* payload
   add_event(EventKind::kReset, *stream).code = static_cast<ErrorCode>(load_32(payload));
 }
 
-void Connection::on_settings(const FrameHeader& header, const uint8_t* payload) {
+void Connection::on_settings(FrameHeader header, const uint8_t* payload) {
   if (header.stream_id != 0) return fail(ErrorCode::kProtocolError, "SETTINGS on a stream");
   if (header.has(kFlagAck)) {
     if (header.length != 0) return fail(ErrorCode::kFrameSizeError, "SETTINGS acknowledgement with a payload");
@@ -453,7 +502,7 @@ void Connection::on_settings_ack() {
   streams_.for_each([change](Stream& stream) { stream.recv_window += static_cast<int32_t>(change); });
 }
 
-void Connection::on_ping(const FrameHeader& header, const uint8_t* payload) {
+void Connection::on_ping(FrameHeader header, const uint8_t* payload) {
   if (header.length != 8) return fail(ErrorCode::kFrameSizeError, "PING of wrong length");
   if (header.stream_id != 0) return fail(ErrorCode::kProtocolError, "PING on a stream");
   if (header.has(kFlagAck)) {
@@ -464,7 +513,7 @@ void Connection::on_ping(const FrameHeader& header, const uint8_t* payload) {
   output_.commit(kPingFrameSize);
 }
 
-void Connection::on_goaway(const FrameHeader& header, const uint8_t* payload) {
+void Connection::on_goaway(FrameHeader header, const uint8_t* payload) {
   if (header.length < 8) return fail(ErrorCode::kFrameSizeError, "GOAWAY too short");
   if (header.stream_id != 0) return fail(ErrorCode::kProtocolError, "GOAWAY on a stream");
   const uint32_t last_id = load_32(payload) & kStreamIdMax;
@@ -478,7 +527,7 @@ void Connection::on_goaway(const FrameHeader& header, const uint8_t* payload) {
   event.data_size = header.length - 8;
 }
 
-void Connection::on_window_update(const FrameHeader& header, const uint8_t* payload) {
+void Connection::on_window_update(FrameHeader header, const uint8_t* payload) {
   if (header.length != 4) return fail(ErrorCode::kFrameSizeError, "WINDOW_UPDATE of wrong length");
   const uint32_t increment = load_32(payload) & kStreamIdMax;
   if (header.stream_id == 0) {

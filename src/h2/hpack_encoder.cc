@@ -126,13 +126,10 @@ void HpackEncoder::encode_all(std::span<const Field> fields, base::ByteQueue& ou
   out.commit(static_cast<uint32_t>(p - begin));
 }
 
-void HpackEncoder::encode_shared(SharedList& list, base::ByteQueue& out, base::BlockPool& pool) {
-  // Every so often the fields are looked up all the same: that is what marks their entries as in use.
-  constexpr uint8_t kUsesMax = 32;
-  for (SharedList::Encoded& encoded : list.encoded) {
-    if (encoded.encoder_state != state_ || ++encoded.uses >= kUsesMax) continue;
-    std::memcpy(out.reserve(pool, SharedList::Encoded::kSizeMax), encoded.octets, SharedList::Encoded::kSizeMax);
-    out.commit(encoded.size);
+void HpackEncoder::encode_shared_slowly(SharedList& list, base::ByteQueue& out, base::BlockPool& pool) {
+  SharedList::Encoded& earlier = list.encoded[1];
+  if (earlier.encoder_state == state_ && ++earlier.uses < SharedList::Encoded::kUsesMax) {
+    append_encoded(earlier, out, pool);
     return;
   }
   const uint64_t state = state_;

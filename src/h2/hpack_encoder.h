@@ -48,7 +48,14 @@ class HpackEncoder {
   void encode_all(std::span<const Field> fields, base::ByteQueue& out, base::BlockPool& pool);
 
   // Appends a shared list, by copying what was written for it before if the table is still the same.
-  void encode_shared(SharedList& list, base::ByteQueue& out, base::BlockPool& pool);
+  void encode_shared(SharedList& list, base::ByteQueue& out, base::BlockPool& pool) {
+    SharedList::Encoded& latest = list.encoded[0];
+    if (latest.encoder_state == state_ && ++latest.uses < SharedList::Encoded::kUsesMax) [[likely]] {
+      append_encoded(latest, out, pool);
+    } else {
+      encode_shared_slowly(list, out, pool);
+    }
+  }
 
   uint32_t table_bytes() const noexcept { return table_bytes_; }
   uint32_t entry_count() const noexcept { return inserted_ - oldest_; }
@@ -83,6 +90,11 @@ class HpackEncoder {
     entry(slot.number).used_in_block = block_number_;
     return kStaticTableSize + (inserted_ - slot.number);
   }
+  static void append_encoded(const SharedList::Encoded& encoded, base::ByteQueue& out, base::BlockPool& pool) {
+    __builtin_memcpy(out.reserve(pool, SharedList::Encoded::kSizeMax), encoded.octets, SharedList::Encoded::kSizeMax);
+    out.commit(encoded.size);
+  }
+  void encode_shared_slowly(SharedList& list, base::ByteQueue& out, base::BlockPool& pool);
   void announce_size(base::ByteQueue& out, base::BlockPool& pool);
   void encode_slowly(const Field& field, base::ByteQueue& out, base::BlockPool& pool);
   void insert_record(const FieldRecord& record, base::ByteQueue& out, base::BlockPool& pool);

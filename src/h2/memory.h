@@ -41,7 +41,7 @@ struct Event {
   uint32_t fields_first;          // messages: in Memory::fields
   uint32_t fields_count;
   uint32_t literal_octets;        // messages: of the fields that are not interned
-  uint32_t head;                  // messages: in Memory::heads
+  uint32_t head;                  // messages that are not shared: in Memory::heads
   SharedList* shared;             // messages: the list, if it is a shared one; then there is none in Memory::fields
   uint32_t last_stream_id;        // kGoaway
   uint32_t data_size;             // kData, kGoaway: valid until the next receive call of any connection
@@ -71,8 +71,12 @@ struct Memory {
     heads.clear();
     arena.reset();
     interner.begin_epoch();
+    block_cache.begin_epoch();
   }
 
+  const MessageHead& head_of(const Event& event) const noexcept {
+    return event.shared != nullptr ? event.shared->head : heads[event.head];
+  }
   std::span<const Field> fields_of(const Event& event) const noexcept {
     if (event.shared != nullptr) return {event.shared->fields, event.shared->count};
     return {fields.data() + event.fields_first, event.fields_count};

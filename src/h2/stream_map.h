@@ -15,9 +15,10 @@ class StreamMap {
  public:
   Stream* find(uint32_t id) const noexcept {
     if (count_ == 0) return nullptr;
+    Stream* const* const cells = cells_.get();
     for (uint32_t i = home(id);; i = (i + 1) & mask_) {
-      if (cells_[i] == nullptr) return nullptr;
-      if (cells_[i]->id == id) return cells_[i];
+      Stream* const stream = cells[i];
+      if (stream == nullptr || stream->id == id) return stream;
     }
   }
 
@@ -70,6 +71,10 @@ class StreamMap {
 
   // Who is further from home takes the cell (Robin Hood hashing); this is what lets erase() stop early.
   void place(Stream* stream) noexcept {
+    if (Stream*& cell = cells_[home(stream->id)]; cell == nullptr) [[likely]] {
+      cell = stream;
+      return;
+    }
     uint32_t travelled = 0;
     for (uint32_t i = home(stream->id);; i = (i + 1) & mask_, ++travelled) {
       if (cells_[i] == nullptr) {

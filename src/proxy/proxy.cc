@@ -133,55 +133,50 @@ void Proxy::receive(Connection& connection, std::span<const uint8_t> bytes, uint
   if (connection.state == ConnectionState::kDraining) [[unlikely]] close_if_drained(connection, now_ns);
 }
 
+inline void Proxy::on_downstream_event(Connection& downstream, h2::Stream& stream, const h2::Event& event,
+                                       uint64_t now_ns) {
+  if (event.kind == h2::EventKind::kRequest || event.kind == h2::EventKind::kListTooLarge) {
+    return on_request(downstream, stream, event, now_ns);
+  }
+  Exchange& exchange = exchanges_.at(stream.owner);
+  switch (event.kind) {
+    case h2::EventKind::kData: on_request_data(downstream, stream, exchange, event); break;
+    case h2::EventKind::kTrailers: on_request_trailers(exchange, event); break;
+    case h2::EventKind::kReset: return on_client_gone(exchange, event.code, now_ns);
+    case h2::EventKind::kStreamFailed: return on_client_gone(exchange, h2::ErrorCode::kCancel, now_ns);
+    default: return;
+  }
+  // The upload's end may have been all that a finished response waited for.
+  if (event.end_stream && exchange.has_response_ended) release_if_ended(exchange, now_ns);
+}
+
+inline void Proxy::on_upstream_event(Connection& upstream, h2::Stream& stream, const h2::Event& event, uint64_t now_ns) {
+  Exchange& exchange = exchanges_.at(stream.owner);
+  switch (event.kind) {
+    case h2::EventKind::kData: return on_response_data(upstream, stream, exchange, event, now_ns);
+    case h2::EventKind::kResponse: return on_response(exchange, event, now_ns);
+    case h2::EventKind::kTrailers: return on_response_trailers(exchange, event, now_ns);
+    case h2::EventKind::kInformational: return on_informational(exchange, event);
+    case h2::EventKind::kReset: return on_upstream_reset(exchange, event.code, now_ns);
+    case h2::EventKind::kStreamFailed: return on_upstream_broken(exchange, now_ns);
+    default: return;
+  }
+}
+
 void Proxy::work_off_events(Connection& connection, uint64_t now_ns) {
   const bool is_upstream = connection.is_upstream();
   // Events are not added meanwhile: nothing below calls receive().
   for (const h2::Event& event : memory_.events) {
-    if (!event.stream) {
-      on_connection_event(connection, event, now_ns);
-      continue;
+    h2::Stream* const stream = memory_.streams.find(event.stream);
+    if (stream == nullptr) [[unlikely]] {
+      if (!event.stream) on_connection_event(connection, event, now_ns);
+      continue;  // or its stream was ended by an earlier event
     }
-    h2::Stream* stream = memory_.streams.find(event.stream);
-    if (stream == nullptr) continue;  // ended by an earlier event
-    if (event.kind == h2::EventKind::kRequest || event.kind == h2::EventKind::kListTooLarge) {
-      on_request(connection, *stream, event, now_ns);
-      continue;
+    if (is_upstream) {
+      on_upstream_event(connection, *stream, event, now_ns);
+    } else {
+      on_downstream_event(connection, *stream, event, now_ns);
     }
-    Exchange& exchange = exchanges_.at(stream->owner);
-    switch (event.kind) {
-      case h2::EventKind::kData:
-        if (is_upstream) {
-          on_response_data(connection, *stream, exchange, event, now_ns);
-        } else {
-          on_request_data(connection, *stream, exchange, event);
-        }
-        break;
-      case h2::EventKind::kResponse: on_response(exchange, event, now_ns); break;
-      case h2::EventKind::kInformational: on_informational(exchange, event); break;
-      case h2::EventKind::kTrailers:
-        if (is_upstream) {
-          on_response_trailers(exchange, event, now_ns);
-        } else {
-          on_request_trailers(exchange, event);
-        }
-        break;
-      case h2::EventKind::kReset:
-        if (is_upstream) {
-          on_upstream_reset(exchange, event.code, now_ns);
-        } else {
-          on_client_gone(exchange, event.code, now_ns);
-        }
-        break;
-      case h2::EventKind::kStreamFailed:
-        if (is_upstream) {
-          on_upstream_broken(exchange, now_ns);
-        } else {
-          on_client_gone(exchange, h2::ErrorCode::kCancel, now_ns);
-        }
-        break;
-      default: break;
-    }
-    if (event.end_stream && !is_upstream) release_if_ended(exchange, now_ns);
   }
 }
 

@@ -99,6 +99,8 @@ class Proxy {
   }
   void begin_closing(Connection& connection, uint64_t now_ns);
   void work_off_events(Connection& connection, uint64_t now_ns);
+  void on_downstream_event(Connection& downstream, h2::Stream& stream, const h2::Event& event, uint64_t now_ns);
+  void on_upstream_event(Connection& upstream, h2::Stream& stream, const h2::Event& event, uint64_t now_ns);
   void on_connection_event(Connection& connection, const h2::Event& event, uint64_t now_ns);
   void on_connection_timer(Connection& connection, uint64_t now_ns);
   void on_goaway(Connection& connection, const h2::Event& event, uint64_t now_ns);

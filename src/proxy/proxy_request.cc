@@ -51,7 +51,7 @@ void Proxy::on_request(Connection& downstream, h2::Stream& stream, const h2::Eve
 // Keeps the header list, arms the deadline and finds the route. False: answered already.
 bool Proxy::read_request(Exchange& exchange, const h2::Event& event, uint64_t now_ns) {
   const std::span<const h2::Field> fields = memory_.fields_of(event);
-  const h2::MessageHead& head = memory_.heads[event.head];
+  const h2::MessageHead& head = memory_.head_of(event);
   if (event.shared != nullptr) {
     exchange.headers.share(*event.shared);
   } else {

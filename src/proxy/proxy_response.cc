@@ -21,7 +21,7 @@ void Proxy::on_response(Exchange& exchange, const h2::Event& event, uint64_t now
   h2::Stream* stream = exchange.downstream_stream;
   if (stream == nullptr) return;
   Connection& downstream = *exchange.downstream;
-  const h2::MessageHead& head = memory_.heads[event.head];
+  const h2::MessageHead& head = memory_.head_of(event);
   const std::span<const h2::Field> fields = memory_.fields_of(event);
   exchange.is_committed = true;
   exchange.http_status = head.status;
@@ -61,7 +61,7 @@ void Proxy::on_response_trailers(Exchange& exchange, const h2::Event& event, uin
   if (stream == nullptr) return;
   Connection& downstream = *exchange.downstream;
   const std::span<const h2::Field> fields = memory_.fields_of(event);
-  const h2::MessageHead& head = memory_.heads[event.head];
+  const h2::MessageHead& head = memory_.head_of(event);
   if (head.grpc_status != 0) {
     exchange.grpc_status = static_cast<int16_t>(grpc::parse_status(fields[head.grpc_status - 1u].value()));
   }

@@ -21,6 +21,10 @@ constexpr uint64_t kSilence_ns = 10 * base::kSecond_ns;
 Connection* Proxy::usable_connection(Endpoint& endpoint) noexcept {
   const auto count = static_cast<uint32_t>(endpoint.connections.size());
   if (count == 0) return nullptr;
+  if (count == 1) [[likely]] {
+    Connection* const only = connections_.find(endpoint.connections.front());
+    return only->state == ConnectionState::kOpen && only->h2.can_open_stream() ? only : nullptr;
+  }
   const uint32_t spread = std::min(count, endpoint.cluster.config.connections_per_shard);
   const uint32_t first = spread > 1 ? static_cast<uint32_t>(turn_ % spread) : 0;
   for (uint32_t i = 0; i < count; ++i) {

@@ -65,9 +65,8 @@ bool RouteTable::headers_match(const config::RouteConfig& route, std::span<const
   return true;
 }
 
-uint32_t RouteTable::match(const h2::Field& path, const h2::Field* authority,
-                           std::span<const h2::Field> fields) noexcept {
-  if (is_catch_all_) return 0;
+uint32_t RouteTable::search(const h2::Field& path, const h2::Field* authority,
+                            std::span<const h2::Field> fields) noexcept {
   const std::string_view authority_value = authority != nullptr ? authority->value() : std::string_view();
   uint32_t candidate = kNoRoute;
   Memo* memo = nullptr;

@@ -22,7 +22,9 @@ class RouteTable {
 
   // The index of the route for these fields, or kNoRoute. `path` and `authority` may be interned: then the answer is
   // remembered by their records.
-  uint32_t match(const h2::Field& path, const h2::Field* authority, std::span<const h2::Field> fields) noexcept;
+  uint32_t match(const h2::Field& path, const h2::Field* authority, std::span<const h2::Field> fields) noexcept {
+    return is_catch_all_ ? 0 : search(path, authority, fields);
+  }
 
  private:
   // The routes that path and authority admit, in order; which of them it is may still depend on header fields.
@@ -36,6 +38,7 @@ class RouteTable {
 
   static constexpr uint32_t kMemos = 256;
 
+  uint32_t search(const h2::Field& path, const h2::Field* authority, std::span<const h2::Field> fields) noexcept;
   uint32_t next_candidate(uint32_t from, std::string_view path, std::string_view authority) const noexcept;
   static bool headers_match(const config::RouteConfig& route, std::span<const h2::Field> fields) noexcept;
 

@@ -124,7 +124,11 @@ class ConnectionDriver {
   void echo_headers(Stream& stream, const Event& event) {
     connection_.begin_headers(stream);
     connection_.add_field(make_field(KnownName::kStatus, "200"));
-    connection_.add_fields(memory_.fields_of(event));
+    if (event.shared != nullptr) {
+      connection_.add_shared(*event.shared);
+    } else {
+      connection_.add_fields(memory_.fields_of(event));
+    }
     connection_.end_headers(stream, false);
   }
 

@@ -329,6 +329,83 @@ TEST_F(ConnectionTest, WritingAfterAFailureIsHarmless) {
   wire::parse(client.take_output());
 }
 
+// Blocks that were seen before share one list. An event of this call may name a list whose place in the cache a later
+// block of the same call takes: it must stay readable.
+TEST_F(ConnectionTest, AListOutlivesItsPlaceInTheCacheWithinACall) {
+  const std::string start = "\x83\x86\x84" + std::string(5, '\x90');
+  const std::string end(8, '\x90');
+  // They differ in the middle only, which the cache does not hash.
+  const std::string one = start + "\x91" + end;
+  const std::string two = start + "\x92" + end;
+  Endpoint server(Role::kServer, memory_);
+  server.greet();
+  server.receive(wire::headers(1, one, true));
+  std::string bytes;
+  for (uint32_t id = 3; id < 38; id += 2) bytes += wire::headers(id, id % 4 == 3 ? one : two, true);
+  const auto seen = server.receive(bytes);
+  ASSERT_EQ(seen.size(), 18u);
+  for (const Seen& each : seen) {
+    EXPECT_EQ(each.fields, Inflater().decode(each.stream_id % 4 == 3 ? one : two)) << each.stream_id;
+  }
+}
+
+// Several connections of one shard, whose peers repeat themselves: whatever is remembered between blocks, each list is
+// the one that was sent, and what goes on to another connection is what came.
+TEST_F(ConnectionTest, RepeatedListsOfManyConnections) {
+  base::Prng prng(21);
+  Memory memory(1, 1000, 3000);
+  struct Side {
+    explicit Side(Memory& shared) : end(Role::kServer, shared) { end.greet(); }
+    Endpoint end;
+    Deflater deflater;
+    uint32_t next_id = 1;
+  };
+  std::vector<std::unique_ptr<Side>> sides(4);
+  HpackEncoder encoder;
+  Inflater inflater;
+  base::ByteQueue out;
+  std::vector<PlainList> lists;
+  for (int i = 0; i < 12; ++i) {
+    PlainList more = random_list(prng, 5, 20);
+    std::erase_if(more, [](const PlainField& field) { return field.name[0] == ':' || field.name == "te"; });
+    for (PlainField& field : more) field.value = "v" + field.value + "v";
+    lists.push_back(wire::request_fields(more));
+  }
+  for (int round = 0; round < 4000; ++round) {
+    auto& side = sides[prng.below(4)];
+    if (side == nullptr || prng.below(100) == 0) side = std::make_unique<Side>(memory);
+    std::string bytes;
+    std::vector<PlainList> sent;
+    for (uint32_t count = 1 + prng.below(4); count-- != 0; side->next_id += 2) {
+      if (prng.below(40) == 0) side->deflater.change_table_size(prng.below(4097));
+      sent.push_back(lists[prng.below(12)]);
+      bytes += wire::headers(side->next_id, side->deflater.encode(sent.back()), true);
+    }
+    const auto seen = side->end.receive(bytes);
+    ASSERT_EQ(seen.size(), sent.size());
+    for (size_t i = 0; i < sent.size(); ++i) {
+      ASSERT_EQ(seen[i].fields, with_sensitive_marked(sent[i])) << round;
+      const Event& event = memory.events[static_cast<uint32_t>(i)];
+      if (prng.below(30) == 0) {
+        const uint32_t size = prng.below(4097);
+        encoder.set_peer_table_size(size);
+        inflater.change_table_size(size);
+      }
+      encoder.begin_block(out, memory.blocks);
+      if (event.shared != nullptr) {
+        encoder.encode_shared(*event.shared, out, memory.blocks);
+      } else {
+        encoder.encode_all(memory.fields_of(event), out, memory.blocks);
+      }
+      const std::string block(reinterpret_cast<const char*>(out.data()), out.size());
+      out.release(memory.blocks);
+      ASSERT_EQ(inflater.decode(block), with_sensitive_marked(sent[i])) << round;
+    }
+    for (const Seen& each : seen) side->end.connection.close_stream(*side->end.stream(each.stream_id));
+    side->end.take_output();
+  }
+}
+
 TEST_F(ConnectionTest, TheRestOfAFrameIsDroppedWhenItsStreamGoes) {
   for (const bool is_closed : {false, true}) {
     Endpoint server(Role::kServer, memory_);

@@ -66,7 +66,7 @@ std::vector<Seen> Endpoint::receive(std::string_view bytes) {
                           event.kind == EventKind::kListTooLarge;
     if (!has_list) continue;
     copy.fields = plain(memory.fields_of(event));
-    copy.head = memory.heads.at(event.head);
+    copy.head = memory.head_of(event);
   }
   events.insert(events.end(), seen.begin(), seen.end());
   return seen;
