@@ -249,6 +249,7 @@ void Connection::gather(uint32_t bytes_max) {
 void Connection::reset_stream(Stream& stream, ErrorCode code) {
   if (stream.is_reset) return;
   stream.is_reset = true;
+  remember_reset(stream.id);
   if (stream.is_linked()) stream.unlink();
   stream.pending.release(memory_->blocks);
   stream.pending_trailers.release(memory_->blocks);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <iterator>
 #include <span>
 #include <string_view>
 
@@ -154,6 +155,10 @@ class Connection {
   void on_goaway(FrameHeader header, const uint8_t* payload);
   void on_window_update(FrameHeader header, const uint8_t* payload);
   bool is_idle(uint32_t stream_id) const noexcept;
+  void remember_reset(uint32_t stream_id) noexcept {
+    recent_resets_[recent_reset_count_++ % std::size(recent_resets_)] = stream_id;
+  }
+  bool was_reset_recently(uint32_t stream_id) const noexcept;
   void fail(ErrorCode code, std::string_view reason);
   void fail_stream(Stream& stream, ErrorCode code);
   void refuse_stream_id(uint32_t stream_id, ErrorCode code);
@@ -204,6 +209,10 @@ class Connection {
 
   uint32_t next_stream_id_;
   uint32_t last_peer_stream_id_ = 0;
+  // The peer's streams that were reset most recently, by either side: frames of theirs may still be under way, while
+  // for any other stream that is gone they are an error.
+  uint32_t recent_resets_[32] = {};
+  uint32_t recent_reset_count_ = 0;
   uint32_t goaway_last_id_ = kStreamIdMax;       // the last we announced
   uint32_t peer_goaway_last_id_ = kStreamIdMax;
 

@@ -31,6 +31,7 @@ void Connection::fail_stream(Stream& stream, ErrorCode code) {
 }
 
 void Connection::refuse_stream_id(uint32_t stream_id, ErrorCode code) {
+  remember_reset(stream_id);
   write_rst_stream(reserve(kRstStreamFrameSize), stream_id, code);
   output_.commit(kRstStreamFrameSize);
 }
@@ -55,6 +56,10 @@ bool Connection::is_idle(uint32_t stream_id) const noexcept {
   const bool is_ours = (stream_id & 1) == (role_ == Role::kClient ? 1u : 0u);
   if (is_ours) return stream_id >= next_stream_id_;
   return stream_id > last_peer_stream_id_;
+}
+
+bool Connection::was_reset_recently(uint32_t stream_id) const noexcept {
+  return std::find(std::begin(recent_resets_), std::end(recent_resets_), stream_id) != std::end(recent_resets_);
 }
 
 const uint8_t* Connection::receive_preface(const uint8_t* p, const uint8_t* end) {
@@ -336,8 +341,11 @@ void Connection::on_header_block(uint32_t stream_id, bool end_stream, std::span<
     return on_new_request(stream_id, verdict, event);
   }
   memory_->events.pop_back();
-  if (is_idle(stream_id)) fail(ErrorCode::kProtocolError, "HEADERS on an idle stream");
-  // Else closed: in flight when our RST_STREAM went out.
+  if (is_idle(stream_id)) return fail(ErrorCode::kProtocolError, "HEADERS on an idle stream");
+  // Closed. In flight when a reset crossed it, or an id that may not come again (sections 5.1 and 5.1.1).
+  if (role_ == Role::kServer && stream_id <= goaway_last_id_ && !was_reset_recently(stream_id)) {
+    fail(ErrorCode::kProtocolError, "HEADERS on a closed stream");
+  }
 }
 
 Connection::Verdict Connection::decode_block(std::span<const uint8_t> octets, MessageKind kind, Event& event) {
@@ -431,6 +439,7 @@ void Connection::on_rst_stream(FrameHeader header, const uint8_t* payload) {
   Stream* stream = streams_.find(header.stream_id);
   if (stream == nullptr || stream->is_reset) return;
   stream->is_reset = true;
+  remember_reset(stream->id);
   if (stream->is_linked()) stream->unlink();
   stream->pending.release(memory_->blocks);
   stream->pending_trailers.release(memory_->blocks);

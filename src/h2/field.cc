@@ -206,11 +206,7 @@ FieldRecord* FieldInterner::intern(std::string_view name, KnownName known, std::
     if (record->hash != hash || record->peer_flags() != flags || record->name() != name || record->value() != value) {
       continue;
     }
-    if (record->is_idle) {
-      record->unlink();
-      record->is_idle = false;
-    }
-    ++record->references;
+    retain(*record);
     return record;
   }
   const uint32_t size = static_cast<uint32_t>(name.size() + value.size()) + kFieldOverhead;

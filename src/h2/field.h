@@ -100,7 +100,14 @@ class FieldInterner {
   // By index 0 to 61; number 0 is null.
   FieldRecord* const* static_records() const noexcept { return static_records_.data(); }
 
-  static void retain(FieldRecord& record) noexcept { ++record.references; }
+  // Also of a record that lost its last reference in this epoch, as by an eviction later in the block that names it.
+  static void retain(FieldRecord& record) noexcept {
+    if (record.is_idle) [[unlikely]] {
+      record.unlink();
+      record.is_idle = false;
+    }
+    ++record.references;
+  }
   void release(FieldRecord& record) noexcept {
     if (--record.references == 0) become_idle(record);
   }

@@ -51,6 +51,12 @@ constexpr uint8_t kIncremental = 0x40;
 constexpr uint8_t kNeverIndexed = 0x10;
 constexpr uint8_t kWithoutIndexing = 0x00;
 
+Field literal_of(const FieldRecord& record) noexcept {
+  Field literal = make_field(record.name(), record.known, record.value());
+  literal.flags = record.flags;
+  return literal;
+}
+
 void append_literal(const Field& field, base::ByteQueue& out, base::BlockPool& pool) {
   const uint8_t pattern = (field.flags & kFieldNeverIndex) != 0 ? kNeverIndexed : kWithoutIndexing;
   uint8_t* const begin = out.reserve(pool, literal_size_max(field));
@@ -74,7 +80,7 @@ void encode_stateless(const Field& field, base::ByteQueue& out, base::BlockPool&
     append_indexed(field.record->static_index, out, pool);
     return;
   }
-  append_literal(field, out, pool);
+  append_literal(field.record != nullptr ? literal_of(*field.record) : field, out, pool);
 }
 
 void HpackEncoder::set_peer_table_size(uint32_t bytes) noexcept {
@@ -152,8 +158,7 @@ void HpackEncoder::encode_slowly(const Field& field, base::ByteQueue& out, base:
 }
 
 void HpackEncoder::insert_record(const FieldRecord& record, base::ByteQueue& out, base::BlockPool& pool) {
-  Field literal = make_field(record.name(), record.known, record.value());
-  literal.flags = record.flags;
+  const Field literal = literal_of(record);
   Slot* slot = nullptr;
   if ((record.flags & kFieldNeverIndex) == 0 && record.value_size <= kIndexedValueMax &&
       make_room(record.hpack_size())) {

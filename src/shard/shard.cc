@@ -217,6 +217,8 @@ void Shard::flush_socket(proxy::Connection& connection) {
   Socket& socket = socket_of(connection);
   if (!socket.is_sending && !socket.is_dead && !connection.h2.output().is_empty() && !socket.has_shut_write) {
     submit_send(connection, socket);
+    // What the flush had no room for goes with the next one.
+    if (connection.h2.wants_gather()) deferred_.push_back(connection.handle);
   } else if (socket.is_sending && !socket.send_waits) {
     deferred_.push_back(connection.handle);
   }
