@@ -95,12 +95,20 @@ struct Hop {
   uint32_t next_id = 1;
 };
 
+void add_list(Connection& connection, Memory& memory, const Event& event) {
+  if (event.shared != nullptr) {
+    connection.add_shared(*event.shared);
+  } else {
+    connection.add_fields(memory.fields_of(event));
+  }
+}
+
 void forward_request(Hop& hop, const Event& event, Stream*& out) {
   Memory& memory = hop.memory;
   if (event.kind == EventKind::kRequest) {
     out = hop.upstream->open_stream(0);
     hop.upstream->begin_headers(*out);
-    hop.upstream->add_fields(memory.fields_of(event));
+    add_list(*hop.upstream, memory, event);
     hop.upstream->end_headers(*out, event.end_stream);
   } else if (event.kind == EventKind::kData) {
     Stream* const stream = memory.streams.find(event.stream);
@@ -113,13 +121,17 @@ void forward_response(Hop& hop, const Event& event, Stream& out) {
   Memory& memory = hop.memory;
   if (event.kind == EventKind::kResponse) {
     hop.downstream->begin_headers(out);
-    hop.downstream->add_fields(memory.fields_of(event));
+    add_list(*hop.downstream, memory, event);
     hop.downstream->end_headers(out, false);
   } else if (event.kind == EventKind::kData) {
     hop.downstream->send_data(out, event.data(), false);
   } else if (event.kind == EventKind::kTrailers) {
     hop.downstream->begin_trailers(out);
-    hop.downstream->add_trailers(out, memory.fields_of(event));
+    if (event.shared != nullptr) {
+      hop.downstream->add_shared_trailers(out, *event.shared);
+    } else {
+      hop.downstream->add_trailers(out, memory.fields_of(event));
+    }
     hop.downstream->end_trailers(out);
   }
 }

@@ -9,7 +9,8 @@ namespace ringway::base {
 
 }  // namespace ringway::base
 
-#define ASSERT(condition)                                                                         \
-  do {                                                                                            \
-    if (!(condition)) [[unlikely]] ::ringway::base::assertion_failed(#condition, __FILE__, __LINE__); \
+#define ASSERT(condition)                                                \
+  do {                                                                   \
+    if (!(condition)) [[unlikely]]                                       \
+      ::ringway::base::assertion_failed(#condition, __FILE__, __LINE__); \
   } while (false)

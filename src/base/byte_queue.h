@@ -39,7 +39,8 @@ class ByteQueue {
   // Room for `size` more bytes at the returned address; append by commit(). The address holds until the next call that
   // is not const.
   uint8_t* reserve(BlockPool& pool, uint32_t size) {
-    if (capacity_ - tail_ < size) [[unlikely]] make_room(pool, size);
+    if (capacity_ - tail_ < size) [[unlikely]]
+      make_room(pool, size);
     return block_ + tail_;
   }
   void commit(uint32_t size) noexcept {

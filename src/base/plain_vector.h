@@ -23,13 +23,15 @@ class PlainVector {
 
   // Room for `count` more, so that as many add_reserved() need no check.
   void reserve_more(uint32_t count) {
-    if (capacity_ - size_ < count) [[unlikely]] grow(size_ + count);
+    if (capacity_ - size_ < count) [[unlikely]]
+      grow(size_ + count);
   }
   T& add_reserved() noexcept { return elements_[size_++]; }
 
   // An element with indeterminate members.
   T& add() {
-    if (size_ == capacity_) [[unlikely]] grow(size_ + 1);
+    if (size_ == capacity_) [[unlikely]]
+      grow(size_ + 1);
     return elements_[size_++];
   }
   void push_back(const T& element) { add() = element; }

@@ -1,6 +1,6 @@
-// Fixed-address storage for objects that are named by {index, generation}: a handle kept past its object's life resolves
-// to null instead of to the next tenant. Grows by chunks and never shrinks, so that steady state allocates nothing.
-// Owned by one shard; one thread.
+// Fixed-address storage for objects that are named by {index, generation}: a handle kept past its object's life
+// resolves to null instead of to the next tenant. Grows by chunks and never shrinks, so that steady state allocates
+// nothing. Owned by one shard; one thread.
 #pragma once
 
 #include <cstdint>

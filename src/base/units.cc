@@ -14,7 +14,11 @@ uint64_t clock_ns(clockid_t clock) noexcept {
 
 }  // namespace
 
-uint64_t monotonic_ns() noexcept { return clock_ns(CLOCK_MONOTONIC); }
-uint64_t wall_ns() noexcept { return clock_ns(CLOCK_REALTIME); }
+uint64_t monotonic_ns() noexcept {
+  return clock_ns(CLOCK_MONOTONIC);
+}
+uint64_t wall_ns() noexcept {
+  return clock_ns(CLOCK_REALTIME);
+}
 
 }  // namespace ringway::base

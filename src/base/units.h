@@ -15,7 +15,9 @@ inline constexpr uint32_t kMiB = 1024 * 1024;
 inline constexpr uint64_t kNever_ns = UINT64_MAX;
 
 // a + b, or kNever_ns where that does not fit.
-constexpr uint64_t saturating_add(uint64_t a, uint64_t b) noexcept { return b > UINT64_MAX - a ? UINT64_MAX : a + b; }
+constexpr uint64_t saturating_add(uint64_t a, uint64_t b) noexcept {
+  return b > UINT64_MAX - a ? UINT64_MAX : a + b;
+}
 
 // Nanoseconds of CLOCK_MONOTONIC; the one clock that decides anything.
 uint64_t monotonic_ns() noexcept;

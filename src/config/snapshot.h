@@ -18,29 +18,29 @@ enum class AccessLogFormat : uint8_t { kCombined, kJson };
 
 // Bounds on what one peer may ask of us. One table of them, with default, reason and range, is in config/limits.cc.
 struct Limits {
-  uint32_t header_list_bytes;              // decoded: name + value + 32 each (RFC 9113 section 6.5.2)
-  uint32_t header_fields;                  // in one list
-  uint32_t streams;                        // concurrent, per downstream connection
-  uint32_t connections;                    // downstream, all listeners and shards
-  uint32_t window_bytes;                   // flow control, per downstream stream
-  uint32_t connection_window_bytes;        // flow control, per connection, both sides
-  uint32_t upstream_window_bytes;          // flow control, per upstream stream
-  uint32_t pending_calls;                  // waiting for an upstream connection or stream slot, per endpoint and shard
-  uint32_t replay_bytes;                   // request DATA kept by a waiting or replayable call
+  uint32_t header_list_bytes;        // decoded: name + value + 32 each (RFC 9113 section 6.5.2)
+  uint32_t header_fields;            // in one list
+  uint32_t streams;                  // concurrent, per downstream connection
+  uint32_t connections;              // downstream, all listeners and shards
+  uint32_t window_bytes;             // flow control, per downstream stream
+  uint32_t connection_window_bytes;  // flow control, per connection, both sides
+  uint32_t upstream_window_bytes;    // flow control, per upstream stream
+  uint32_t pending_calls;            // waiting for an upstream connection or stream slot, per endpoint and shard
+  uint32_t replay_bytes;             // request DATA kept by a waiting or replayable call
 
   bool operator==(const Limits&) const = default;
 };
 
 struct ShardOptions {
-  uint32_t count = 1;                      // resolved: never 0
-  std::vector<uint32_t> cpus;              // one per shard; empty: not pinned
+  uint32_t count = 1;          // resolved: never 0
+  std::vector<uint32_t> cpus;  // one per shard; empty: not pinned
   AcceptMode accept = AcceptMode::kBalanced;
   uint64_t busy_poll_ns = 0;
   uint64_t min_wait_ns = 0;
   uint64_t napi_ns = 0;
   uint32_t ring_entries = 1024;
-  uint32_t recv_buffers = 128;             // of 16 KiB, a power of two
-  uint64_t memory_bytes = 512u << 20;      // budget for buffered bytes, all shards together
+  uint32_t recv_buffers = 128;         // of 16 KiB, a power of two
+  uint64_t memory_bytes = 512u << 20;  // budget for buffered bytes, all shards together
 
   bool operator==(const ShardOptions&) const = default;
 };
@@ -49,18 +49,19 @@ enum class PathMatch : uint8_t { kAny, kPrefix, kExact };
 
 struct RouteConfig {
   PathMatch path_match = PathMatch::kAny;
-  std::string path;                        // a service match is a prefix "/pkg.Service/", service + method an exact path
-  std::string authority;                   // empty: any; compared without case, port ignored unless given
-  std::vector<std::pair<std::string, std::string>> headers;  // all must be there with exactly this value; names lower case
-  uint32_t cluster = 0;                    // index into Snapshot::clusters
-  std::string name;                        // for logs and statistics: the match as written
+  std::string path;       // a service match is a prefix "/pkg.Service/", service + method an exact path
+  std::string authority;  // empty: any; compared without case, port ignored unless given
+  std::vector<std::pair<std::string, std::string>>
+      headers;           // all must be there with exactly this value; names lower case
+  uint32_t cluster = 0;  // index into Snapshot::clusters
+  std::string name;      // for logs and statistics: the match as written
 
   bool operator==(const RouteConfig&) const = default;
 };
 
 struct ForwardedOptions {
-  bool x_forwarded_for = false;            // append the peer's address
-  bool x_forwarded_proto = false;          // set to http or https
+  bool x_forwarded_for = false;    // append the peer's address
+  bool x_forwarded_proto = false;  // set to http or https
 
   bool operator==(const ForwardedOptions&) const = default;
 };
@@ -68,7 +69,7 @@ struct ForwardedOptions {
 struct ListenerConfig {
   io::Address address;
   ForwardedOptions forwarded;
-  std::vector<RouteConfig> routes;         // the first that matches wins
+  std::vector<RouteConfig> routes;  // the first that matches wins
 
   bool operator==(const ListenerConfig&) const = default;
 };
@@ -84,23 +85,23 @@ struct ClusterConfig {
   std::string name;
   Policy policy = Policy::kRoundRobin;
   std::vector<EndpointConfig> endpoints;
-  uint32_t connections_per_shard = 1;      // to each endpoint, at first; more are opened at the peer's stream limit
+  uint32_t connections_per_shard = 1;  // to each endpoint, at first; more are opened at the peer's stream limit
   uint64_t connect_timeout_ns = 0;
-  uint64_t keepalive_interval_ns = 0;      // PING on a connection without data
+  uint64_t keepalive_interval_ns = 0;  // PING on a connection without data
   uint64_t keepalive_timeout_ns = 0;
 
   bool operator==(const ClusterConfig&) const = default;
 };
 
 struct AccessLogOptions {
-  std::string path;                        // empty: off; "-": standard output
+  std::string path;  // empty: off; "-": standard output
   AccessLogFormat format = AccessLogFormat::kCombined;
 
   bool operator==(const AccessLogOptions&) const = default;
 };
 
 struct DrainOptions {
-  uint64_t delay_ns = 0;                   // between saying "not ready" and closing the listeners
+  uint64_t delay_ns = 0;  // between saying "not ready" and closing the listeners
   uint64_t timeout_ns = 0;
 
   bool operator==(const DrainOptions&) const = default;
@@ -115,7 +116,7 @@ struct Snapshot {
   AccessLogOptions access_log;
   DrainOptions drain;
   LogLevel log_level = LogLevel::kInfo;
-  bool stats_at_exit = false;              // print the counters when the drain has ended; a flag without a key
+  bool stats_at_exit = false;  // print the counters when the drain has ended; a flag without a key
 
   bool operator==(const Snapshot&) const = default;
 };

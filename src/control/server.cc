@@ -70,7 +70,8 @@ std::expected<void, std::string> Server::open_listeners() {
     for (uint32_t i = 0; i < (has_many ? snapshot_.shards.count : 1); ++i) {
       auto socket = io::listen_socket(address, {.reuse_port = has_many});
       if (!socket) {
-        return std::unexpected(fmt::format("cannot listen on {}: {}", listener.address.text(), io::describe(socket.error())));
+        return std::unexpected(
+            fmt::format("cannot listen on {}: {}", listener.address.text(), io::describe(socket.error())));
       }
       address = io::local_address(*socket);
       sockets.push_back(std::move(*socket));

@@ -27,7 +27,7 @@ uint16_t http_status_of(Status status) noexcept {
 }
 
 std::string_view text_of(Status status) noexcept {
-  static constexpr std::string_view kTexts[] = {"0", "1", "2",  "3",  "4",  "5",  "6",  "7", "8",
+  static constexpr std::string_view kTexts[] = {"0", "1",  "2",  "3",  "4",  "5",  "6",  "7", "8",
                                                 "9", "10", "11", "12", "13", "14", "15", "16"};
   return kTexts[static_cast<uint8_t>(status)];
 }

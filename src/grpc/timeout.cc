@@ -44,7 +44,8 @@ size_t format_timeout(uint64_t timeout_ns, std::span<char> out) noexcept {
   for (const Unit& unit : kUnits) {
     const uint64_t number = timeout_ns / unit.ns + (timeout_ns % unit.ns != 0);
     if (number > kValueMax && unit.letter != 'H') continue;
-    const auto [end, status] = std::to_chars(out.data(), out.data() + out.size() - 1, number < kValueMax ? number : kValueMax);
+    const auto [end, status] =
+        std::to_chars(out.data(), out.data() + out.size() - 1, number < kValueMax ? number : kValueMax);
     *end = unit.letter;
     return static_cast<size_t>(end - out.data()) + 1;
   }

@@ -10,7 +10,8 @@ namespace ringway::h2 {
 class Arena {
  public:
   char* allocate(size_t size) {
-    if (static_cast<size_t>(end_ - next_) < size) [[unlikely]] add_chunk(size);
+    if (static_cast<size_t>(end_ - next_) < size) [[unlikely]]
+      add_chunk(size);
     char* result = next_;
     next_ += size;
     return result;

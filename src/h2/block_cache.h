@@ -1,6 +1,6 @@
-// Header blocks that were decoded, checked and found to consist of interned fields alone, remembered by their octets and
-// the state of the decoder they were for: real calls repeat most of their blocks, and then nothing is decoded at all.
-// One per shard; one thread.
+// Header blocks that were decoded, checked and found to consist of interned fields alone, remembered by their octets
+// and the state of the decoder they were for: real calls repeat most of their blocks, and then nothing is decoded at
+// all. One per shard; one thread.
 #pragma once
 
 #include <cstdint>
@@ -32,8 +32,8 @@ struct SharedList {
   MessageHead head;
   uint32_t route_listener = UINT32_MAX;  // for the owner: what routing found for this list, and for which listener
   uint32_t route = 0;
-  Encoded encoded[2];                    // most recently written first
-  Field fields[1];                       // `count` of them
+  Encoded encoded[2];  // most recently written first
+  Field fields[1];     // `count` of them
 };
 
 class BlockCache {
@@ -89,7 +89,8 @@ class BlockCache {
     } else {
       for (const uint8_t octet : block) first = (first << 8) | octet;
     }
-    const uint64_t mixed = (first ^ (decoder_state * 0x9e3779b97f4a7c15)) * 0xa0761d6478bd642f ^ last * 0xe7037ed1a0b428db;
+    const uint64_t mixed =
+        (first ^ (decoder_state * 0x9e3779b97f4a7c15)) * 0xa0761d6478bd642f ^ last * 0xe7037ed1a0b428db;
     return static_cast<uint32_t>((mixed ^ (mixed >> 29)) >> 7);
   }
 

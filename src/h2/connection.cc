@@ -129,12 +129,14 @@ void Connection::begin_trailers(Stream& stream) {
 }
 
 void Connection::add_shared_trailers(Stream& stream, SharedList& list) {
-  if (!headers_are_stateless_) [[likely]] return add_shared(list);
+  if (!headers_are_stateless_) [[likely]]
+    return add_shared(list);
   add_trailers(stream, {list.fields, list.count});
 }
 
 void Connection::add_trailers(Stream& stream, std::span<const Field> fields) {
-  if (!headers_are_stateless_) [[likely]] return add_fields(fields);
+  if (!headers_are_stateless_) [[likely]]
+    return add_fields(fields);
   for (const Field& field : fields) encode_stateless(field, stream.pending_trailers, memory_->blocks);
 }
 
@@ -161,9 +163,10 @@ inline void Connection::write_data_frame(Stream& stream, std::span<const uint8_t
 uint32_t Connection::send_data(Stream& stream, std::span<const uint8_t> octets, bool end_stream) {
   if (stream.is_reset || has_failed_) return static_cast<uint32_t>(octets.size());
   const auto size = static_cast<uint32_t>(octets.size());
-  const bool fits = stream.pending.is_empty() && !is_write_blocked_ && size <= kQuantum &&
-                    output_.size() + size <= kDirectOutputMax && size <= peer_max_frame_size_ &&
-                    (size == 0 || (static_cast<int64_t>(size) <= send_window_ && static_cast<int32_t>(size) <= stream.send_window));
+  const bool fits =
+      stream.pending.is_empty() && !is_write_blocked_ && size <= kQuantum &&
+      output_.size() + size <= kDirectOutputMax && size <= peer_max_frame_size_ &&
+      (size == 0 || (static_cast<int64_t>(size) <= send_window_ && static_cast<int32_t>(size) <= stream.send_window));
   if (fits) [[likely]] {
     write_data_frame(stream, octets, end_stream);
     return size;

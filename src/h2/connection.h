@@ -22,10 +22,10 @@ enum class Role : uint8_t { kServer, kClient };
 // No defaults here: config/ owns them.
 struct Limits {
   DecodeLimits header_list;
-  uint32_t streams;             // that the peer may have open at once (server role)
-  uint32_t stream_window;       // advertised
-  uint32_t connection_window;   // advertised
-  uint32_t first_stream_id;     // client role: 1, or later so that tests see ids run out
+  uint32_t streams;            // that the peer may have open at once (server role)
+  uint32_t stream_window;      // advertised
+  uint32_t connection_window;  // advertised
+  uint32_t first_stream_id;    // client role: 1, or later so that tests see ids run out
 };
 
 class Connection {
@@ -83,7 +83,8 @@ class Connection {
   void return_credit(Stream& stream, uint32_t bytes) {
     if (stream.has_received_end || stream.is_reset) return;
     stream.recv_owed += bytes;
-    if (stream.recv_owed >= stream_credit_min_) [[unlikely]] write_stream_credit(stream);
+    if (stream.recv_owed >= stream_credit_min_) [[unlikely]]
+      write_stream_credit(stream);
   }
 
   void send_ping(uint64_t opaque);
@@ -164,7 +165,8 @@ class Connection {
   void refuse_stream_id(uint32_t stream_id, ErrorCode code);
   void give_connection_credit(uint32_t bytes) {
     recv_owed_ += bytes;
-    if (recv_owed_ >= connection_credit_min_) [[unlikely]] write_connection_credit();
+    if (recv_owed_ >= connection_credit_min_) [[unlikely]]
+      write_connection_credit();
   }
   void write_connection_credit();
   void write_stream_credit(Stream& stream);
@@ -187,7 +189,7 @@ class Connection {
   bool has_sent_goaway_ = false;
   bool has_received_goaway_ = false;
   bool is_write_blocked_ = false;
-  bool has_sendable_end_ = false;    // a stream in sendable_ needs no window: only its end is to be sent
+  bool has_sendable_end_ = false;  // a stream in sendable_ needs no window: only its end is to be sent
   uint8_t preface_left_ = 0;
   ErrorCode failure_code_ = ErrorCode::kNoError;
 
@@ -213,7 +215,7 @@ class Connection {
   // for any other stream that is gone they are an error.
   uint32_t recent_resets_[32] = {};
   uint32_t recent_reset_count_ = 0;
-  uint32_t goaway_last_id_ = kStreamIdMax;       // the last we announced
+  uint32_t goaway_last_id_ = kStreamIdMax;  // the last we announced
   uint32_t peer_goaway_last_id_ = kStreamIdMax;
 
   // The DATA frame that is being received: octets and padding still to come. Its stream may be gone meanwhile.
@@ -227,7 +229,7 @@ class Connection {
   bool block_end_stream_ = false;
   uint32_t block_frames_ = 0;
 
-  uint32_t headers_offset_ = 0;   // of the HEADERS frame that is being written, in output_
+  uint32_t headers_offset_ = 0;  // of the HEADERS frame that is being written, in output_
   bool headers_are_stateless_ = false;
 
   StreamMap streams_;
@@ -236,8 +238,8 @@ class Connection {
   HpackDecoder decoder_;
   HpackEncoder encoder_;
   base::ByteQueue output_;
-  base::ByteQueue partial_;        // the beginning of a frame
-  base::ByteQueue header_block_;   // fragments so far
+  base::ByteQueue partial_;          // the beginning of a frame
+  base::ByteQueue header_block_;     // fragments so far
   std::string_view failure_reason_;  // static text
 };
 

@@ -65,7 +65,7 @@ bool Connection::was_reset_recently(uint32_t stream_id) const noexcept {
 const uint8_t* Connection::receive_preface(const uint8_t* p, const uint8_t* end) {
   const size_t done = kPreface.size() - preface_left_;
   const size_t size = std::min<size_t>(preface_left_, static_cast<size_t>(end - p));
-  if (std::memcmp(p, kPreface.data() + done, size) != 0) {
+  if (size != 0 && std::memcmp(p, kPreface.data() + done, size) != 0) {
     fail(ErrorCode::kProtocolError, "no HTTP/2 preface");
     return end;
   }
@@ -73,8 +73,8 @@ const uint8_t* Connection::receive_preface(const uint8_t* p, const uint8_t* end)
   return p + size;
 }
 
-// How many octets the frame at `p` needs before it can be acted upon: all of it, but of a DATA frame only the header and
-// the pad length.
+// How many octets the frame at `p` needs before it can be acted upon: all of it, but of a DATA frame only the header
+// and the pad length.
 inline uint32_t Connection::bytes_needed(FrameHeader header) noexcept {
   if (header.type == FrameType::kData) [[likely]] {
     return kFrameHeaderSize + (header.has(kFlagPadded) && header.length != 0 ? 1 : 0);
@@ -86,10 +86,12 @@ inline uint32_t Connection::bytes_needed(FrameHeader header) noexcept {
 // The address behind what was taken; null when the frame is not complete.
 inline const uint8_t* Connection::receive_frame(const uint8_t* p, const uint8_t* end) {
   const auto available = static_cast<uint32_t>(end - p);
-  if (available < kFrameHeaderSize) [[unlikely]] return nullptr;
+  if (available < kFrameHeaderSize) [[unlikely]]
+    return nullptr;
   const FrameHeader header = parse_frame_header(p);
   const uint32_t needed = bytes_needed(header);
-  if (available < needed) [[unlikely]] return nullptr;
+  if (available < needed) [[unlikely]]
+    return nullptr;
   if (header.length > kFrameSizeDefault || block_stream_id_ != 0 || !has_received_settings_) [[unlikely]] {
     if (!check_frame(header)) return end;
   }
@@ -185,8 +187,8 @@ void Connection::dispatch(FrameHeader header, const uint8_t* payload) {
   }
 }
 
-// A DATA frame that is all there, without padding, within every bound: the common one, in one go. False: it was not, and
-// nothing has been done.
+// A DATA frame that is all there, without padding, within every bound: the common one, in one go. False: it was not,
+// and nothing has been done.
 bool Connection::receive_whole_data(FrameHeader header, const uint8_t* payload) {
   Stream* const stream = header.stream_id != 0 ? streams_.find(header.stream_id) : nullptr;
   if (stream == nullptr || header.length == 0 || header.length > recv_window_) return false;
@@ -297,7 +299,8 @@ void Connection::on_headers(FrameHeader header, const uint8_t* payload) {
 
 void Connection::on_continuation(FrameHeader header, const uint8_t* payload) {
   if (block_stream_id_ == 0) return fail(ErrorCode::kProtocolError, "CONTINUATION without HEADERS");
-  if (++block_frames_ > kContinuationsMax || header_block_.size() + header.length > 2 * limits_.header_list.list_bytes) {
+  if (++block_frames_ > kContinuationsMax ||
+      header_block_.size() + header.length > 2 * limits_.header_list.list_bytes) {
     return fail(ErrorCode::kEnhanceYourCalm, "header block too long");
   }
   header_block_.append(memory_->blocks, {payload, header.length});

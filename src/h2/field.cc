@@ -202,7 +202,8 @@ void FieldInterner::annotate(FieldRecord& record, KnownName known, uint8_t flags
 
 FieldRecord* FieldInterner::intern(std::string_view name, KnownName known, std::string_view value, uint8_t flags) {
   const uint32_t hash = hash_of(name, value);
-  for (FieldRecord* record = buckets_[hash & (buckets_.size() - 1)]; record != nullptr; record = record->next_in_bucket) {
+  for (FieldRecord* record = buckets_[hash & (buckets_.size() - 1)]; record != nullptr;
+       record = record->next_in_bucket) {
     if (record->hash != hash || record->peer_flags() != flags || record->name() != name || record->value() != value) {
       continue;
     }

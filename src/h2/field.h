@@ -16,18 +16,18 @@ namespace ringway::h2 {
 inline constexpr uint32_t kFieldOverhead = 32;
 
 // What validation found, once, when the field was decoded or interned.
-inline constexpr uint8_t kFieldNeverIndex = 0x1;   // the peer said so, or the name is sensitive
-inline constexpr uint8_t kFieldMalformed = 0x2;    // octets that RFC 9113 section 8.2.1 forbids
-inline constexpr uint8_t kFieldIsValid = 0x4;      // interned: the value is what this name allows (see is_valid_meaning)
-inline constexpr uint8_t kFieldIsGrpc = 0x8;       // interned: a content-type of gRPC
+inline constexpr uint8_t kFieldNeverIndex = 0x1;  // the peer said so, or the name is sensitive
+inline constexpr uint8_t kFieldMalformed = 0x2;   // octets that RFC 9113 section 8.2.1 forbids
+inline constexpr uint8_t kFieldIsValid = 0x4;     // interned: the value is what this name allows (see is_valid_meaning)
+inline constexpr uint8_t kFieldIsGrpc = 0x8;      // interned: a content-type of gRPC
 
 struct FieldRecord : base::ListLink {
-  uint32_t index;        // dense, reused
-  uint32_t generation;   // of this use of the index
+  uint32_t index;       // dense, reused
+  uint32_t generation;  // of this use of the index
   uint32_t references;
   uint32_t hash;
   FieldRecord* next_in_bucket;
-  const char* octets;    // name, then value
+  const char* octets;  // name, then value
   uint32_t value_size;
   uint16_t name_size;
   KnownName known;
@@ -47,14 +47,14 @@ struct FieldRecord : base::ListLink {
 
 // Trivial: lists of fields are made and dropped for every message.
 struct Field {
-  FieldRecord* record;          // interned, or null
+  FieldRecord* record;  // interned, or null
   KnownName known;
   uint8_t flags;
-  uint16_t name_size;           // from here on: of a literal, and indeterminate for an interned field
+  uint16_t name_size;  // from here on: of a literal, and indeterminate for an interned field
   uint32_t value_size;
   const char* name_octets;
   const char* value_octets;
-  const uint8_t* wire_value;    // the string literal as it came (length and Huffman bit included), or null
+  const uint8_t* wire_value;  // the string literal as it came (length and Huffman bit included), or null
   uint32_t wire_size;
 
   std::string_view name() const noexcept { return record ? record->name() : std::string_view(name_octets, name_size); }
@@ -139,8 +139,8 @@ class FieldInterner {
   uint32_t epoch_ = 0;
 };
 
-// True when a value means something under its name: a path begins with '/', te is "trailers", :status has three digits …
-// (RFC 9113 sections 8.2.2 and 8.3). Always true for names without such a rule.
+// True when a value means something under its name: a path begins with '/', te is "trailers", :status has three digits
+// … (RFC 9113 sections 8.2.2 and 8.3). Always true for names without such a rule.
 bool is_valid_meaning(KnownName name, std::string_view value) noexcept;
 
 // Content-Type is application/grpc, alone or followed by '+' or ';' (PROTOCOL-HTTP2.md, Content-Type).

@@ -10,12 +10,12 @@ namespace ringway::h2 {
 
 inline constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";  // section 3.4
 inline constexpr uint32_t kFrameHeaderSize = 9;
-inline constexpr uint32_t kFrameSizeDefault = 16'384;        // SETTINGS_MAX_FRAME_SIZE, section 6.5.2
+inline constexpr uint32_t kFrameSizeDefault = 16'384;  // SETTINGS_MAX_FRAME_SIZE, section 6.5.2
 inline constexpr uint32_t kFrameSizeMax = (1u << 24) - 1;
-inline constexpr uint32_t kWindowDefault = 65'535;           // section 6.9.2
+inline constexpr uint32_t kWindowDefault = 65'535;             // section 6.9.2
 inline constexpr int64_t kWindowMax = (int64_t{1} << 31) - 1;  // section 6.9.1
 inline constexpr uint32_t kStreamIdMax = (1u << 31) - 1;
-inline constexpr uint32_t kTableSizeDefault = 4096;          // SETTINGS_HEADER_TABLE_SIZE
+inline constexpr uint32_t kTableSizeDefault = 4096;  // SETTINGS_HEADER_TABLE_SIZE
 
 enum class FrameType : uint8_t {
   kData = 0,
@@ -76,7 +76,9 @@ struct FrameHeader {
   bool has(uint8_t flag) const noexcept { return (flags & flag) != 0; }
 };
 
-inline uint16_t load_16(const uint8_t* p) noexcept { return static_cast<uint16_t>((p[0] << 8) | p[1]); }
+inline uint16_t load_16(const uint8_t* p) noexcept {
+  return static_cast<uint16_t>((p[0] << 8) | p[1]);
+}
 inline uint32_t load_32(const uint8_t* p) noexcept {
   uint32_t value;
   __builtin_memcpy(&value, p, sizeof value);

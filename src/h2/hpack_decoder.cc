@@ -290,7 +290,8 @@ void HpackDecoder::reserve_entry() {
 // after compaction, and each octet moves at most once on average.
 void HpackDecoder::reserve_octets(uint32_t size) {
   // There are octets even when names and values are empty, so that no pointer to an entry's is ever null.
-  if (octets_tail_ + size <= octets_capacity_ && octets_capacity_ != 0) [[likely]] return;
+  if (octets_tail_ + size <= octets_capacity_ && octets_capacity_ != 0) [[likely]]
+    return;
   const uint32_t begin = entry_count_ != 0 ? entries_[first_entry_].offset : octets_tail_;
   const uint32_t live = octets_tail_ - begin;
   uint32_t capacity = octets_capacity_ == 0 ? 256 : octets_capacity_;

@@ -68,7 +68,9 @@ class HpackDecoder {
   void evict_oldest() noexcept;
   void reserve_octets(uint32_t size);
   void reserve_entry();
-  Entry& entry(uint32_t age) noexcept { return entries_[(first_entry_ + entry_count_ - 1 - age) & (entry_capacity_ - 1)]; }
+  Entry& entry(uint32_t age) noexcept {
+    return entries_[(first_entry_ + entry_count_ - 1 - age) & (entry_capacity_ - 1)];
+  }
 
   FieldInterner* interner_;
   std::unique_ptr<Entry[]> entries_;  // a ring, oldest at first_entry_

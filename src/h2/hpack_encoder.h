@@ -27,7 +27,8 @@ class HpackEncoder {
   // Call before the first field of each block.
   void begin_block(base::ByteQueue& out, base::BlockPool& pool) {
     ++block_number_;
-    if (announce_lowest_ != UINT32_MAX) [[unlikely]] announce_size(out, pool);
+    if (announce_lowest_ != UINT32_MAX) [[unlikely]]
+      announce_size(out, pool);
   }
 
   // Appends one field.
@@ -75,7 +76,7 @@ class HpackEncoder {
   };
 
   static constexpr uint32_t kSlotsMax = 256;
-  static constexpr uint32_t kIndexedValueMax = 512;   // a longer value costs the others their place
+  static constexpr uint32_t kIndexedValueMax = 512;  // a longer value costs the others their place
   static constexpr uint32_t kHotBlocks = 64;
 
   bool is_live(const Slot& slot) const noexcept {
@@ -112,7 +113,7 @@ class HpackEncoder {
   uint32_t table_bytes_ = 0;
   uint32_t table_bytes_max_ = kTableSizeDefault;
   uint32_t announce_lowest_ = UINT32_MAX;  // the smallest size since the last block; UINT32_MAX: nothing to announce
-  uint64_t state_ = next_codec_state();  // changes with the table
+  uint64_t state_ = next_codec_state();    // changes with the table
   uint32_t block_number_ = 0;
   uint32_t hot_eviction_block_ = 0;
 };

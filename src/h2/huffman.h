@@ -1,5 +1,5 @@
-// The Huffman code of RFC 7541 section 5.2, decoding only: ringway forwards coded strings as they came and writes its own
-// uncoded.
+// The Huffman code of RFC 7541 section 5.2, decoding only: ringway forwards coded strings as they came and writes its
+// own uncoded.
 #pragma once
 
 #include <cstddef>
@@ -11,7 +11,9 @@ namespace ringway::h2 {
 inline constexpr size_t kHuffmanInvalid = SIZE_MAX;
 
 // The shortest code has five bits; the decoder may write one octet beyond what it returns.
-constexpr size_t huffman_decoded_size_max(size_t encoded_size) noexcept { return encoded_size * 8 / 5 + 2; }
+constexpr size_t huffman_decoded_size_max(size_t encoded_size) noexcept {
+  return encoded_size * 8 / 5 + 2;
+}
 
 // Decodes into `out`, which has room for huffman_decoded_size_max(). Returns the decoded size, or kHuffmanInvalid for
 // EOS, padding longer than seven bits or padding that is not all ones.

@@ -157,8 +157,8 @@ constexpr uint32_t bucket_of(std::string_view name) noexcept {
 }
 
 struct NameIndex {
-  std::array<uint8_t, kBuckets> first{};               // the first name of a bucket, 0: none
-  std::array<uint8_t, std::size(kNames)> next{};       // the next of the same bucket
+  std::array<uint8_t, kBuckets> first{};          // the first name of a bucket, 0: none
+  std::array<uint8_t, std::size(kNames)> next{};  // the next of the same bucket
 };
 
 constexpr NameIndex make_index() noexcept {
@@ -183,10 +183,16 @@ KnownName find_known_name(std::string_view name) noexcept {
   return KnownName::kNone;
 }
 
-std::string_view text_of(KnownName name) noexcept { return kNames[static_cast<uint8_t>(name)].name; }
+std::string_view text_of(KnownName name) noexcept {
+  return kNames[static_cast<uint8_t>(name)].name;
+}
 
-uint8_t static_index_of(KnownName name) noexcept { return kNames[static_cast<uint8_t>(name)].static_index; }
+uint8_t static_index_of(KnownName name) noexcept {
+  return kNames[static_cast<uint8_t>(name)].static_index;
+}
 
-const StaticField& static_field(uint32_t index) noexcept { return kStaticFields[index]; }
+const StaticField& static_field(uint32_t index) noexcept {
+  return kStaticFields[index];
+}
 
 }  // namespace ringway::h2

@@ -1,5 +1,5 @@
-// What all HTTP/2 connections of one shard share: pools, interned fields, and the scratch space of the receive call that
-// is under way. One thread.
+// What all HTTP/2 connections of one shard share: pools, interned fields, and the scratch space of the receive call
+// that is under way. One thread.
 #pragma once
 
 #include <cstdint>
@@ -18,33 +18,33 @@
 namespace ringway::h2 {
 
 enum class EventKind : uint8_t {
-  kRequest,         // server role: a new stream with a checked header list
-  kInformational,   // client role: a 1xx response
-  kResponse,        // client role: the final header list
+  kRequest,        // server role: a new stream with a checked header list
+  kInformational,  // client role: a 1xx response
+  kResponse,       // client role: the final header list
   kTrailers,
-  kData,            // octets of a DATA frame, or part of them; may be empty with end_stream
-  kReset,           // RST_STREAM from the peer
-  kStreamFailed,    // the peer broke a rule of this stream: RST_STREAM has been queued
-  kListTooLarge,    // server role: a new stream whose header list is beyond the limit; the owner answers
-  kWindowOpened,    // the connection may send more DATA
-  kSettings,        // the peer's SETTINGS have changed what the owner may do
+  kData,          // octets of a DATA frame, or part of them; may be empty with end_stream
+  kReset,         // RST_STREAM from the peer
+  kStreamFailed,  // the peer broke a rule of this stream: RST_STREAM has been queued
+  kListTooLarge,  // server role: a new stream whose header list is beyond the limit; the owner answers
+  kWindowOpened,  // the connection may send more DATA
+  kSettings,      // the peer's SETTINGS have changed what the owner may do
   kPingAck,
-  kGoaway,          // from the peer: streams above last_stream_id were not processed
+  kGoaway,  // from the peer: streams above last_stream_id were not processed
 };
 
 // Only the members that a kind has are set.
 struct Event {
   EventKind kind;
   bool end_stream;
-  ErrorCode code;                 // kReset, kStreamFailed, kGoaway
-  base::Handle<Stream> stream;    // none: about the connection
-  uint32_t fields_first;          // messages: in Memory::fields
+  ErrorCode code;               // kReset, kStreamFailed, kGoaway
+  base::Handle<Stream> stream;  // none: about the connection
+  uint32_t fields_first;        // messages: in Memory::fields
   uint32_t fields_count;
-  uint32_t literal_octets;        // messages: of the fields that are not interned
-  uint32_t head;                  // messages that are not shared: in Memory::heads
-  SharedList* shared;             // messages: the list, if it is a shared one; then there is none in Memory::fields
-  uint32_t last_stream_id;        // kGoaway
-  uint32_t data_size;             // kData, kGoaway: valid until the next receive call of any connection
+  uint32_t literal_octets;  // messages: of the fields that are not interned
+  uint32_t head;            // messages that are not shared: in Memory::heads
+  SharedList* shared;       // messages: the list, if it is a shared one; then there is none in Memory::fields
+  uint32_t last_stream_id;  // kGoaway
+  uint32_t data_size;       // kData, kGoaway: valid until the next receive call of any connection
   const uint8_t* data_octets;
 
   std::span<const uint8_t> data() const noexcept { return {data_octets, data_size}; }

@@ -21,13 +21,13 @@ bool parse_content_length(std::string_view value, MessageHead& head) noexcept {
 
 // What a name means to us, and where its position is kept.
 enum class Meaning : uint8_t {
-  kNone,           // forwarded, no more
-  kPosition,       // its place is remembered
-  kPseudo,         // … at most once, and before all regular fields
+  kNone,      // forwarded, no more
+  kPosition,  // its place is remembered
+  kPseudo,    // … at most once, and before all regular fields
   kContentLength,
-  kHost,           // two hosts let two readers disagree about where a request goes (RFC 9110 section 7.2)
-  kRestricted,     // te: one value only; connection-specific fields: none (section 8.2.2)
-  kUnknown,        // a name that is not in the list of known ones
+  kHost,        // two hosts let two readers disagree about where a request goes (RFC 9110 section 7.2)
+  kRestricted,  // te: one value only; connection-specific fields: none (section 8.2.2)
+  kUnknown,     // a name that is not in the list of known ones
 };
 
 struct NameRule {
@@ -52,9 +52,9 @@ constexpr std::array<NameRule, static_cast<size_t>(KnownName::kCount)> make_rule
   set(KnownName::kGrpcStatus, Meaning::kPosition, offsetof(MessageHead, grpc_status));
   set(KnownName::kGrpcMessage, Meaning::kPosition, offsetof(MessageHead, grpc_message));
   set(KnownName::kContentLength, Meaning::kContentLength, 0);
-  for (const KnownName name : {KnownName::kTe, KnownName::kConnection, KnownName::kKeepAlive,
-                               KnownName::kProxyConnection, KnownName::kUpgrade, KnownName::kTransferEncoding,
-                               KnownName::kHttp2Settings}) {
+  for (const KnownName name :
+       {KnownName::kTe, KnownName::kConnection, KnownName::kKeepAlive, KnownName::kProxyConnection, KnownName::kUpgrade,
+        KnownName::kTransferEncoding, KnownName::kHttp2Settings}) {
     set(name, Meaning::kRestricted, 0);
   }
   return rules;
@@ -64,7 +64,8 @@ constexpr auto kRules = make_rules();
 
 // A record was looked at when it was interned.
 bool has_valid_meaning(const Field& field) noexcept {
-  if (field.record != nullptr) [[likely]] return (field.flags & kFieldIsValid) != 0;
+  if (field.record != nullptr) [[likely]]
+    return (field.flags & kFieldIsValid) != 0;
   return is_valid_meaning(field.known, field.value());
 }
 

@@ -1,5 +1,5 @@
-// The rules of RFC 9113 section 8 for the header lists of requests, responses and trailers: what breaks them is rejected,
-// never repaired. Finding the fields that routing and gRPC need is part of the same pass.
+// The rules of RFC 9113 section 8 for the header lists of requests, responses and trailers: what breaks them is
+// rejected, never repaired. Finding the fields that routing and gRPC need is part of the same pass.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@ namespace ringway::h2 {
 
 // Positions in the list, one-based; 0: not there.
 struct MessageHead {
-  uint16_t none = 0;            // where fields without a meaning here leave their position
+  uint16_t none = 0;  // where fields without a meaning here leave their position
   uint16_t method = 0;
   uint16_t path = 0;
   uint16_t scheme = 0;
@@ -22,7 +22,7 @@ struct MessageHead {
   uint16_t grpc_timeout = 0;
   uint16_t grpc_status = 0;
   uint16_t grpc_message = 0;
-  uint16_t status = 0;          // the number of a response, 100 to 999
+  uint16_t status = 0;  // the number of a response, 100 to 999
   bool has_content_length = false;
   uint64_t content_length = 0;
 };

@@ -22,8 +22,8 @@ std::expected<BufferRing, std::string> BufferRing::create(Ring& ring, uint16_t g
   int result = 0;
   made.entries_ = io_uring_setup_buf_ring(ring.native(), count, group, 0, &result);
   if (made.entries_ == nullptr) {
-    return std::unexpected(fmt::format("the kernel refused a ring of {} receive buffers: {}", count,
-                                       describe(error_from_errno(result))));
+    return std::unexpected(
+        fmt::format("the kernel refused a ring of {} receive buffers: {}", count, describe(error_from_errno(result))));
   }
   for (uint32_t buffer = 0; buffer < count; ++buffer) made.recycle(static_cast<uint16_t>(buffer));
   made.publish();

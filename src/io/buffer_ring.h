@@ -1,5 +1,5 @@
-// The shard's provided receive buffers (io_uring_setup_buf_ring, Linux 5.19): the kernel picks one when bytes are there,
-// so that idle connections hold none. A buffer belongs to the owner from its completion until recycle().
+// The shard's provided receive buffers (io_uring_setup_buf_ring, Linux 5.19): the kernel picks one when bytes are
+// there, so that idle connections hold none. A buffer belongs to the owner from its completion until recycle().
 #pragma once
 
 #include <cstdint>
@@ -16,8 +16,10 @@ class Ring;
 
 class BufferRing {
  public:
-  // `count` is a power of two up to 32,768. The ring may move but must outlive this. The error names what the kernel refused.
-  static std::expected<BufferRing, std::string> create(Ring& ring, uint16_t group, uint32_t count, uint32_t buffer_size);
+  // `count` is a power of two up to 32,768. The ring may move but must outlive this. The error names what the kernel
+  // refused.
+  static std::expected<BufferRing, std::string> create(Ring& ring, uint16_t group, uint32_t count,
+                                                       uint32_t buffer_size);
   BufferRing(BufferRing&& other) noexcept;
   BufferRing& operator=(BufferRing&&) = delete;
   ~BufferRing();

@@ -9,10 +9,10 @@ namespace ringway::io {
 
 enum class ErrorKind : uint8_t {
   kNone,
-  kRefused,         // nobody listens there
-  kReset,           // the peer, or the path to it, ended the connection
-  kTimedOut,        // no answer in time (connect, TCP_USER_TIMEOUT)
-  kUnreachable,     // no route, host or network down
+  kRefused,      // nobody listens there
+  kReset,        // the peer, or the path to it, ended the connection
+  kTimedOut,     // no answer in time (connect, TCP_USER_TIMEOUT)
+  kUnreachable,  // no route, host or network down
   kAddressInUse,
   kAddressInvalid,  // not an address of this host, or a path that does not exist
   kDenied,          // permissions, seccomp, sysctl
@@ -20,7 +20,7 @@ enum class ErrorKind : uint8_t {
   kNoMemory,        // ENOMEM, ENOBUFS on a socket
   kNoBuffers,       // the provided-buffer ring was empty: normal, re-arm
   kWouldBlock,
-  kCancelled,       // by us
+  kCancelled,  // by us
   kUnsupported,
   kOther,
 };

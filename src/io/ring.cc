@@ -41,7 +41,8 @@ std::string explain_setup_failure(int code) {
     return "io_uring_setup was refused: a seccomp profile forbids it (containers: allow io_uring_setup, io_uring_enter "
            "and io_uring_register)";
   }
-  if (code == ENOSYS) return fmt::format("this kernel ({}) has no io_uring; Linux 6.1 or newer is needed", kernel.release);
+  if (code == ENOSYS)
+    return fmt::format("this kernel ({}) has no io_uring; Linux 6.1 or newer is needed", kernel.release);
   if (code == EINVAL) {
     return fmt::format("this kernel ({}) lacks SINGLE_ISSUER and DEFER_TASKRUN rings; Linux 6.1 or newer is needed",
                        kernel.release);
@@ -49,8 +50,9 @@ std::string explain_setup_failure(int code) {
   if (code == ENOMEM) {
     rlimit memlock{};
     getrlimit(RLIMIT_MEMLOCK, &memlock);
-    return fmt::format("no memory for the ring: RLIMIT_MEMLOCK is {} KiB (raise it: ulimit -l, or LimitMEMLOCK= in the unit)",
-                       memlock.rlim_cur / 1024);
+    return fmt::format(
+        "no memory for the ring: RLIMIT_MEMLOCK is {} KiB (raise it: ulimit -l, or LimitMEMLOCK= in the unit)",
+        memlock.rlim_cur / 1024);
   }
   return fmt::format("io_uring_setup failed: {} (errno {})", describe(error_from_errno(code)), code);
 }
@@ -184,7 +186,8 @@ bool Ring::is_consumed(uint32_t mark) const noexcept {
 
 void Ring::enter(uint64_t now_ns, uint64_t deadline_ns, uint64_t min_wait_ns) {
   ++counters_.enters;
-  if (has_overflowed()) [[unlikely]] ++counters_.overflows;
+  if (has_overflowed()) [[unlikely]]
+    ++counters_.overflows;
   if (deadline_ns == 0 || deadline_ns <= now_ns) {
     io_uring_submit_and_get_events(ring_.get());
     return;
@@ -196,7 +199,8 @@ void Ring::enter(uint64_t now_ns, uint64_t deadline_ns, uint64_t min_wait_ns) {
     return;
   }
   const uint64_t wait_ns = deadline_ns == base::kNever_ns ? base::kSecond_ns * 3600 : deadline_ns - now_ns;
-  __kernel_timespec timeout{static_cast<int64_t>(wait_ns / base::kSecond_ns), static_cast<long long>(wait_ns % base::kSecond_ns)};
+  __kernel_timespec timeout{static_cast<int64_t>(wait_ns / base::kSecond_ns),
+                            static_cast<long long>(wait_ns % base::kSecond_ns)};
   io_uring_cqe* unused = nullptr;
   if (min_wait_ns != 0 && has_min_wait_) {
     io_uring_submit_and_wait_min_timeout(ring_.get(), &unused, 32, &timeout,
@@ -215,7 +219,8 @@ size_t Ring::drain(std::span<Completion> out) {
   for (; head != tail && count < out.size(); ++head) {
     const io_uring_cqe& cqe = queue.cqes[head & mask];
     out[count++] = {Token::unpack(cqe.user_data), cqe.res, (cqe.flags & IORING_CQE_F_MORE) != 0,
-                    (cqe.flags & IORING_CQE_F_BUFFER) != 0, static_cast<uint16_t>(cqe.flags >> IORING_CQE_BUFFER_SHIFT)};
+                    (cqe.flags & IORING_CQE_F_BUFFER) != 0,
+                    static_cast<uint16_t>(cqe.flags >> IORING_CQE_BUFFER_SHIFT)};
   }
   __atomic_store_n(queue.khead, head, __ATOMIC_RELEASE);
   counters_.completions += count;

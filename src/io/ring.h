@@ -1,6 +1,6 @@
-// One io_uring: made disabled on any thread, enabled on the thread that then alone submits and completes (SINGLE_ISSUER,
-// DEFER_TASKRUN; Linux 6.1). Submissions are queued by the functions below and reach the kernel in enter(), which is the
-// only system call of a turn.
+// One io_uring: made disabled on any thread, enabled on the thread that then alone submits and completes
+// (SINGLE_ISSUER, DEFER_TASKRUN; Linux 6.1). Submissions are queued by the functions below and reach the kernel in
+// enter(), which is the only system call of a turn.
 //
 // A turn of its owner:
 //   enter(wait)  ->  drain(completions) until settled()  ->  act, queue submissions  ->  enter(wait) …
@@ -88,7 +88,8 @@ class Ring {
   // what makes a short send an error that is seen (DESIGN 3.5a). `bytes` may be freed when is_consumed(the returned
   // mark) and settled().
   uint32_t send_or_report(int fd, std::span<const uint8_t> bytes, Token token);
-  // Sends all of `bytes`, waiting for the socket as long as it takes; always posts a completion. `bytes` live until then.
+  // Sends all of `bytes`, waiting for the socket as long as it takes; always posts a completion. `bytes` live until
+  // then.
   void send_waiting(int fd, std::span<const uint8_t> bytes, Token token);
   // Sends what fits, at least one byte, and posts a completion: for sockets that refuse MSG_WAITALL (kernel TLS).
   void send_some(int fd, std::span<const uint8_t> bytes, Token token);

@@ -13,13 +13,15 @@
 namespace ringway::io {
 namespace {
 
-void set_option(int fd, int level, int name, int value) noexcept { setsockopt(fd, level, name, &value, sizeof value); }
+void set_option(int fd, int level, int name, int value) noexcept {
+  setsockopt(fd, level, name, &value, sizeof value);
+}
 
 // A socket file that refuses connections is left over from a process that is gone. Connecting to a file of another kind
 // is refused too, so its kind is looked at first.
 void remove_stale_unix_socket(const Address& address) {
   const char* path = reinterpret_cast<const sockaddr_un*>(address.data())->sun_path;
-  struct stat found {};
+  struct stat found{};
   if (lstat(path, &found) != 0 || !S_ISSOCK(found.st_mode)) return;
   Fd probe(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!probe.is_open()) return;

@@ -35,8 +35,8 @@ class Fd {
 };
 
 struct ListenOptions {
-  int backlog = 4096;        // the kernel caps it at net.core.somaxconn
-  bool reuse_port = false;   // one socket per shard, the kernel spreads by hash (SO_REUSEPORT, Linux 3.9)
+  int backlog = 4096;       // the kernel caps it at net.core.somaxconn
+  bool reuse_port = false;  // one socket per shard, the kernel spreads by hash (SO_REUSEPORT, Linux 3.9)
 };
 
 // A bound, listening socket. A stale unix socket file that nobody listens on is replaced.

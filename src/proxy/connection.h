@@ -41,19 +41,19 @@ struct Connection : DirtyLink, OwnedTimer {
   base::Handle<Connection> handle;
   io::Address peer;
   uint64_t opened_ns = 0;
-  uint64_t received_ns = 0;         // when bytes last came
-  uint64_t ping_sent_ns = 0;        // 0: none is unanswered
+  uint64_t received_ns = 0;   // when bytes last came
+  uint64_t ping_sent_ns = 0;  // 0: none is unanswered
   uint64_t last_ping_ns = 0;
-  bool is_socket_writable = true;   // false while a send waits for the peer to read
-  bool is_linger_over = false;      // closing: the peer has had its time
-  bool awaits_drain_ping = false;   // downstream drain: the PING between the two GOAWAYs
+  bool is_socket_writable = true;  // false while a send waits for the peer to read
+  bool is_linger_over = false;     // closing: the peer has had its time
+  bool awaits_drain_ping = false;  // downstream drain: the PING between the two GOAWAYs
 
   // Downstream.
   uint32_t listener = 0;
-  std::string client_text;          // the peer's address, as logs and x-forwarded-for show it
+  std::string client_text;  // the peer's address, as logs and x-forwarded-for show it
 
   // Upstream.
-  Endpoint* endpoint = nullptr;     // of the same shard, outlives its connections
+  Endpoint* endpoint = nullptr;  // of the same shard, outlives its connections
 };
 
 using ConnectionPool = base::SlotPool<Connection>;

@@ -8,17 +8,17 @@
 namespace ringway::proxy {
 
 struct Counters {
-  uint64_t requests = 0;             // accepted: an exchange was made
-  uint64_t responses = 0;            // ended with the response complete, local replies included
-  uint64_t resets = 0;               // ended by RST_STREAM towards the client, or by the loss of its connection
-  uint64_t client_cancels = 0;       // ended by the client
-  uint64_t retries = 0;              // further attempts, each provably unprocessed before
-  uint64_t retries_denied = 0;       // it was, but the request could not be replayed
+  uint64_t requests = 0;        // accepted: an exchange was made
+  uint64_t responses = 0;       // ended with the response complete, local replies included
+  uint64_t resets = 0;          // ended by RST_STREAM towards the client, or by the loss of its connection
+  uint64_t client_cancels = 0;  // ended by the client
+  uint64_t retries = 0;         // further attempts, each provably unprocessed before
+  uint64_t retries_denied = 0;  // it was, but the request could not be replayed
   uint64_t local_replies[static_cast<uint32_t>(LocalReason::kCount)] = {};
   uint64_t downstream_connections = 0;
   uint64_t upstream_connections = 0;
   uint64_t connect_failures = 0;
-  uint64_t request_bytes = 0;        // DATA
+  uint64_t request_bytes = 0;  // DATA
   uint64_t response_bytes = 0;
 };
 

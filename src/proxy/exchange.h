@@ -23,15 +23,15 @@ struct WaitLink : base::ListLink {};
 enum class LocalReason : uint8_t {
   kNone,
   kNoRoute,
-  kNoEndpoint,         // all endpoints of the cluster fail to connect
-  kPendingLimit,       // too many calls wait for a connection
+  kNoEndpoint,    // all endpoints of the cluster fail to connect
+  kPendingLimit,  // too many calls wait for a connection
   kDeadline,
   kHeaderListTooLarge,
-  kUpstreamLost,       // the connection broke while the call was on it
-  kUpstreamProtocol,   // the endpoint broke a rule of HTTP/2
+  kUpstreamLost,      // the connection broke while the call was on it
+  kUpstreamProtocol,  // the endpoint broke a rule of HTTP/2
   kDraining,
-  kShardFull,          // no slot for another exchange or stream
-  kMalformed,          // grpc-timeout that is none
+  kShardFull,  // no slot for another exchange or stream
+  kMalformed,  // grpc-timeout that is none
   kCount,
 };
 
@@ -54,7 +54,7 @@ struct Exchange : WaitLink, OwnedTimer {
   h2::Stream* upstream_stream = nullptr;
   base::Handle<Connection> client;  // the downstream connection, for the access log's last look
   Cluster* cluster = nullptr;
-  Endpoint* endpoint = nullptr;   // of the current or last attempt
+  Endpoint* endpoint = nullptr;  // of the current or last attempt
   uint32_t listener = 0;
   uint32_t route = 0;
 
@@ -67,22 +67,22 @@ struct Exchange : WaitLink, OwnedTimer {
   bool is_body_dropped = false;   // beyond the replay limit: no further attempt is possible
 
   bool is_grpc = false;
-  bool is_committed = false;      // response headers went downstream
-  bool is_finished = false;       // both streams are gone; the slot goes at the end of the turn
+  bool is_committed = false;  // response headers went downstream
+  bool is_finished = false;   // both streams are gone; the slot goes at the end of the turn
   bool has_response_ended = false;
-  bool rst_after_end = false;     // tell the client to stop sending once the response has left
+  bool rst_after_end = false;  // tell the client to stop sending once the response has left
   uint8_t attempts = 0;
   LocalReason reason = LocalReason::kNone;
   uint16_t http_status = 0;
   int16_t grpc_status = -1;
 
   grpc::MessageCursor response_cursor;
-  uint64_t started_ns = 0;        // turn time of the request's arrival
+  uint64_t started_ns = 0;  // turn time of the request's arrival
   uint64_t deadline_ns = UINT64_MAX;
-  uint64_t arrived_ns = 0;        // turn time of the bytes whose hop is being measured
-  uint64_t hop_ns = 0;            // both legs: bytes in to bytes out on our side
-  uint64_t bytes_received = 0;    // request DATA
-  uint64_t bytes_sent = 0;        // response DATA
+  uint64_t arrived_ns = 0;      // turn time of the bytes whose hop is being measured
+  uint64_t hop_ns = 0;          // both legs: bytes in to bytes out on our side
+  uint64_t bytes_received = 0;  // request DATA
+  uint64_t bytes_sent = 0;      // response DATA
 };
 
 using ExchangePool = base::SlotPool<Exchange>;

@@ -10,7 +10,9 @@ namespace {
 
 static_assert(std::is_trivially_copyable_v<h2::Field>);
 
-bool has_known_static_name(const h2::Field& field) noexcept { return field.known != h2::KnownName::kNone; }
+bool has_known_static_name(const h2::Field& field) noexcept {
+  return field.known != h2::KnownName::kNone;
+}
 
 // A plain value lies inside its wire form; a Huffman-coded one is kept besides it.
 bool is_value_inside_wire(const h2::Field& field) noexcept {
@@ -43,7 +45,9 @@ uint8_t* adopt(h2::Field& field, uint8_t* p) noexcept {
 
 }  // namespace
 
-HeaderList::~HeaderList() { ASSERT(block_ == nullptr && shared_ == nullptr); }
+HeaderList::~HeaderList() {
+  ASSERT(block_ == nullptr && shared_ == nullptr);
+}
 
 void HeaderList::assign(std::span<const h2::Field> fields, uint32_t literal_octets, h2::Memory& memory) {
   ASSERT(block_ == nullptr);

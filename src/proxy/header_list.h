@@ -1,5 +1,5 @@
-// The header list that an exchange keeps while its request may still have to be sent, or sent again: record handles with
-// a reference each, and copies of the literal octets (HPACK bytes cannot be replayed on another connection).
+// The header list that an exchange keeps while its request may still have to be sent, or sent again: record handles
+// with a reference each, and copies of the literal octets (HPACK bytes cannot be replayed on another connection).
 #pragma once
 
 #include <cstdint>

@@ -107,8 +107,8 @@ void Proxy::connect_failed(Connection& connection, io::Error error, uint64_t now
   ++counters_.connect_failures;
   --endpoint.connecting_count;
   endpoint.note_failure(now_ns, io::describe(error), prng_);
-  log(config::LogLevel::kWarn, LogKind::kEndpoint, now_ns, "cluster {}: endpoint {}: connect failed: {}", endpoint.cluster.config.name, endpoint.name,
-      endpoint.last_error);
+  log(config::LogLevel::kWarn, LogKind::kEndpoint, now_ns, "cluster {}: endpoint {}: connect failed: {}",
+      endpoint.cluster.config.name, endpoint.name, endpoint.last_error);
   begin_closing(connection, now_ns);
   drop_from_endpoint(connection);
   fail_waiting(endpoint, now_ns);
@@ -130,7 +130,8 @@ void Proxy::receive(Connection& connection, std::span<const uint8_t> bytes, uint
     return;
   }
   if (!connection.h2.output().is_empty() || connection.h2.wants_gather()) mark(connection);
-  if (connection.state == ConnectionState::kDraining) [[unlikely]] close_if_drained(connection, now_ns);
+  if (connection.state == ConnectionState::kDraining) [[unlikely]]
+    close_if_drained(connection, now_ns);
 }
 
 inline void Proxy::on_downstream_event(Connection& downstream, h2::Stream& stream, const h2::Event& event,
@@ -150,7 +151,8 @@ inline void Proxy::on_downstream_event(Connection& downstream, h2::Stream& strea
   if (event.end_stream && exchange.has_response_ended) release_if_ended(exchange, now_ns);
 }
 
-inline void Proxy::on_upstream_event(Connection& upstream, h2::Stream& stream, const h2::Event& event, uint64_t now_ns) {
+inline void Proxy::on_upstream_event(Connection& upstream, h2::Stream& stream, const h2::Event& event,
+                                     uint64_t now_ns) {
   Exchange& exchange = exchanges_.at(stream.owner);
   switch (event.kind) {
     case h2::EventKind::kData: return on_response_data(upstream, stream, exchange, event, now_ns);
@@ -196,10 +198,11 @@ void Proxy::on_connection_event(Connection& connection, const h2::Event& event, 
 // A client that says GOAWAY only goes on answering nothing of ours; an endpoint that says it takes no new calls.
 void Proxy::on_goaway(Connection& connection, const h2::Event& event, uint64_t now_ns) {
   if (connection.is_upstream()) {
-    const std::string_view debug(reinterpret_cast<const char*>(event.data_octets), std::min<size_t>(event.data_size, 100));
+    const std::string_view debug(reinterpret_cast<const char*>(event.data_octets),
+                                 std::min<size_t>(event.data_size, 100));
     log(event.code == h2::ErrorCode::kNoError ? config::LogLevel::kInfo : config::LogLevel::kWarn, LogKind::kEndpoint,
-        now_ns, "endpoint {}: GOAWAY {} (last stream {}) {}",
-        connection.endpoint->name, h2::name_of(event.code), event.last_stream_id, debug);
+        now_ns, "endpoint {}: GOAWAY {} (last stream {}) {}", connection.endpoint->name, h2::name_of(event.code),
+        event.last_stream_id, debug);
     if (connection.state == ConnectionState::kOpen) connection.state = ConnectionState::kDraining;
     drop_from_endpoint(connection);
     // What the endpoint has not taken is provably unprocessed (RFC 9113 section 6.8).
@@ -243,8 +246,8 @@ void Proxy::lost(Connection& connection, io::Error error, uint64_t now_ns) {
   if (connection.state == ConnectionState::kClosing) return;
   const std::string_view cause = error ? io::describe(error) : std::string_view("connection closed");
   if (connection.is_upstream() && connection.h2.stream_count() != 0) {
-    log(config::LogLevel::kWarn, LogKind::kEndpoint, now_ns, "endpoint {}: {} with {} calls in flight", connection.endpoint->name, cause,
-        connection.h2.stream_count());
+    log(config::LogLevel::kWarn, LogKind::kEndpoint, now_ns, "endpoint {}: {} with {} calls in flight",
+        connection.endpoint->name, cause, connection.h2.stream_count());
   }
   begin_closing(connection, now_ns);
   if (connection.is_upstream()) drop_from_endpoint(connection);
@@ -282,9 +285,7 @@ void Proxy::advance(uint64_t now_ns) {
 
 void Proxy::on_connection_timer(Connection& connection, uint64_t now_ns) {
   switch (connection.state) {
-    case ConnectionState::kConnecting:
-      connect_failed(connection, io::error_from_errno(ETIMEDOUT), now_ns);
-      break;
+    case ConnectionState::kConnecting: connect_failed(connection, io::error_from_errno(ETIMEDOUT), now_ns); break;
     case ConnectionState::kOpen:
     case ConnectionState::kDraining:
       if (connection.awaits_drain_ping) {
@@ -306,7 +307,8 @@ void Proxy::prepare(Connection& connection, uint32_t bytes_max, uint64_t now_ns)
     connection.h2.gather(bytes_max);
     while (h2::Stream* stream = connection.h2.pop_drained()) on_drained(exchanges_.at(stream->owner), *stream, now_ns);
   }
-  if (connection.state == ConnectionState::kDraining) [[unlikely]] close_if_drained(connection, now_ns);
+  if (connection.state == ConnectionState::kDraining) [[unlikely]]
+    close_if_drained(connection, now_ns);
 }
 
 void Proxy::finish_turn(uint64_t now_ns) {
@@ -329,7 +331,8 @@ void Proxy::finish_turn(uint64_t now_ns) {
 
 stats::Histogram& Proxy::hop_time_of(const Exchange& exchange) {
   std::unique_ptr<stats::Histogram>& hop_time = listeners_[exchange.listener].hop_times[exchange.route];
-  if (!hop_time) [[unlikely]] hop_time = std::make_unique<stats::Histogram>();
+  if (!hop_time) [[unlikely]]
+    hop_time = std::make_unique<stats::Histogram>();
   return *hop_time;
 }
 

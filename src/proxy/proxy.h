@@ -1,6 +1,6 @@
-// Forwarding, for one shard: requests from downstream connections become exchanges, are given an endpoint, and are joined
-// to a stream of one of its connections. No descriptors here: the shard feeds bytes and time in, and does what the lists
-// at the end of the public part ask for.
+// Forwarding, for one shard: requests from downstream connections become exchanges, are given an endpoint, and are
+// joined to a stream of one of its connections. No descriptors here: the shard feeds bytes and time in, and does what
+// the lists at the end of the public part ask for.
 //
 // Nothing is acted upon inside a completion or a parser: receive() parses first, then the events are worked off.
 #pragma once
@@ -33,8 +33,8 @@ namespace ringway::proxy {
 
 struct ProxyOptions {
   uint32_t shard = 0;
-  uint64_t seed = 0;                       // for jitter and the field hash
-  LogPort* log = nullptr;                  // null: nothing is logged
+  uint64_t seed = 0;       // for jitter and the field hash
+  LogPort* log = nullptr;  // null: nothing is logged
 };
 
 class Proxy {
@@ -71,7 +71,8 @@ class Proxy {
   bool is_draining() const noexcept { return is_draining_; }
   uint32_t downstream_count() const noexcept { return downstream_count_; }
 
-  // Wants. `dirty`: connections with something to send, or to close (state kClosing). `to_connect`: made, without socket.
+  // Wants. `dirty`: connections with something to send, or to close (state kClosing). `to_connect`: made, without
+  // socket.
   base::IntrusiveList<Connection, DirtyLink> dirty;
   std::vector<base::Handle<Connection>> to_connect;
 

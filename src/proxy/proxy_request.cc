@@ -11,7 +11,8 @@ namespace ringway::proxy {
 namespace {
 
 bool is_grpc(const h2::Field& content_type) noexcept {
-  if (content_type.record != nullptr) [[likely]] return (content_type.flags & h2::kFieldIsGrpc) != 0;
+  if (content_type.record != nullptr) [[likely]]
+    return (content_type.flags & h2::kFieldIsGrpc) != 0;
   return h2::is_grpc_content_type(content_type.value());
 }
 
@@ -78,7 +79,8 @@ bool Proxy::read_request(Exchange& exchange, const h2::Event& event, uint64_t no
   const uint16_t authority = head.authority != 0 ? head.authority : head.host;
   exchange.route = listener.routes.match(path, authority != 0 ? &fields[authority - 1u] : nullptr, fields);
   if (exchange.route == routing::kNoRoute) {
-    end_with(exchange, grpc::Status::kUnimplemented, LocalReason::kNoRoute, Text("no route for {}", path.value()), now_ns);
+    end_with(exchange, grpc::Status::kUnimplemented, LocalReason::kNoRoute, Text("no route for {}", path.value()),
+             now_ns);
     return false;
   }
   exchange.cluster = clusters_[listener.config->routes[exchange.route].cluster].get();
@@ -91,8 +93,8 @@ void Proxy::start(Exchange& exchange, const Endpoint* not_this, uint64_t now_ns)
   if (endpoint == nullptr) [[unlikely]] {
     const Endpoint& named = *exchange.cluster->endpoints.front();
     end_with(exchange, grpc::Status::kUnavailable, LocalReason::kNoEndpoint,
-             Text("no endpoint of cluster {} can be reached: endpoint {}: {}", exchange.cluster->config.name, named.name,
-                  named.last_error),
+             Text("no endpoint of cluster {} can be reached: endpoint {}: {}", exchange.cluster->config.name,
+                  named.name, named.last_error),
              now_ns);
     return;
   }
@@ -103,15 +105,17 @@ void Proxy::assign(Exchange& exchange, Endpoint& endpoint, uint64_t now_ns) {
   exchange.endpoint = &endpoint;
   // Who came first is served first.
   Connection* upstream = endpoint.waiting_count == 0 ? usable_connection(endpoint) : nullptr;
-  if (upstream == nullptr) [[unlikely]] return wait(exchange, endpoint, now_ns);
+  if (upstream == nullptr) [[unlikely]]
+    return wait(exchange, endpoint, now_ns);
   attempt(exchange, *upstream, now_ns);
 }
 
 void Proxy::wait(Exchange& exchange, Endpoint& endpoint, uint64_t now_ns) {
   if (endpoint.waiting_count >= snapshot_.limits.pending_calls) {
-    end_with(exchange, grpc::Status::kUnavailable, LocalReason::kPendingLimit,
-             Text("{} calls wait for endpoint {} already (limits.pending_calls)", endpoint.waiting_count, endpoint.name),
-             now_ns);
+    end_with(
+        exchange, grpc::Status::kUnavailable, LocalReason::kPendingLimit,
+        Text("{} calls wait for endpoint {} already (limits.pending_calls)", endpoint.waiting_count, endpoint.name),
+        now_ns);
     return;
   }
   endpoint.waiting.push_back(exchange);

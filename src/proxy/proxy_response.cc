@@ -243,7 +243,8 @@ void Proxy::release_upstream(Exchange& exchange, uint64_t now_ns) {
   Connection& upstream = *exchange.upstream;
   upstream.h2.close_stream(*stream);
   if (upstream.state == ConnectionState::kOpen) {
-    if (upstream.endpoint->waiting_count != 0) [[unlikely]] serve_waiting(*upstream.endpoint, now_ns);
+    if (upstream.endpoint->waiting_count != 0) [[unlikely]]
+      serve_waiting(*upstream.endpoint, now_ns);
   } else if (upstream.state == ConnectionState::kDraining) {
     // Closed at the end of the turn: its caller may still be at work on it.
     mark(upstream);
@@ -307,7 +308,8 @@ void Proxy::write_access_log(const Exchange& exchange, uint64_t now_ns) {
   // Zeroing it, as the compiler would for each line, costs more than formatting.
   RINGWAY_UNINITIALIZED char line[AccessFormatter::kLineBytesMax];
   const bool is_json = snapshot_.access_log.format == config::AccessLogFormat::kJson;
-  const size_t size = is_json ? access_formatter_.format_json(record, line) : access_formatter_.format_combined(record, line);
+  const size_t size =
+      is_json ? access_formatter_.format_json(record, line) : access_formatter_.format_combined(record, line);
   options_.log->access_line({line, size});
 }
 

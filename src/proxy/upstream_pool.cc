@@ -87,7 +87,8 @@ void Proxy::fail_waiting(Endpoint& endpoint, uint64_t now_ns) {
 }
 
 void Proxy::arm_keepalive(Connection& connection, uint64_t now_ns) {
-  if (static_cast<OwnedTimer&>(connection).is_armed()) [[likely]] return;
+  if (static_cast<OwnedTimer&>(connection).is_armed()) [[likely]]
+    return;
   timers_.arm(connection, now_ns + kSilence_ns);
 }
 
@@ -104,7 +105,8 @@ void Proxy::check_keepalive(Connection& connection, uint64_t now_ns) {
     return;
   }
   const bool is_silent = now_ns - connection.received_ns >= kSilence_ns;
-  const bool may_ping = connection.last_ping_ns == 0 || now_ns - connection.last_ping_ns >= config.keepalive_interval_ns;
+  const bool may_ping =
+      connection.last_ping_ns == 0 || now_ns - connection.last_ping_ns >= config.keepalive_interval_ns;
   if (!is_silent || !may_ping) {
     timers_.arm(connection, now_ns + kSilence_ns);
     return;

@@ -3,7 +3,9 @@
 namespace ringway::routing {
 namespace {
 
-char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+char lower(char c) noexcept {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+}
 
 bool equals_without_case(std::string_view a, std::string_view b) noexcept {
   if (a.size() != b.size()) return false;
@@ -37,7 +39,8 @@ bool authority_matches(std::string_view wanted, std::string_view authority) noex
 RouteTable::RouteTable(const std::vector<config::RouteConfig>& routes) : routes_(routes), memos_(kMemos) {
   if (routes.empty()) return;
   const config::RouteConfig& first = routes.front();
-  is_catch_all_ = (first.path_match == config::PathMatch::kAny || (first.path_match == config::PathMatch::kPrefix && first.path == "/")) &&
+  is_catch_all_ = (first.path_match == config::PathMatch::kAny ||
+                   (first.path_match == config::PathMatch::kPrefix && first.path == "/")) &&
                   first.authority.empty() && first.headers.empty();
 }
 

@@ -14,9 +14,9 @@
 namespace ringway::shard {
 
 enum class MessageKind : uint8_t {
-  kAdopt,       // a connection accepted by another shard: `fd`, `listener`
-  kDrain,       // stop accepting, GOAWAY, finish
-  kEndDrain,    // the drain's time is up
+  kAdopt,     // a connection accepted by another shard: `fd`, `listener`
+  kDrain,     // stop accepting, GOAWAY, finish
+  kEndDrain,  // the drain's time is up
 };
 
 struct Message {

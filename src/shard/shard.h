@@ -33,8 +33,8 @@ namespace ringway::shard {
 struct ShardCounters {
   uint64_t turns = 0;
   uint64_t sends = 0;
-  uint64_t short_sends = 0;   // sends that had to wait for the socket
-  uint64_t recvs = 0;         // receive completions with bytes
+  uint64_t short_sends = 0;  // sends that had to wait for the socket
+  uint64_t recvs = 0;        // receive completions with bytes
   uint64_t recv_bytes = 0;
   uint64_t send_bytes = 0;
   uint64_t accepts = 0;
@@ -47,14 +47,14 @@ class Shard {
   struct Options {
     uint32_t index = 0;
     const config::Snapshot* snapshot = nullptr;
-    std::vector<int> listeners;             // to accept on, by the snapshot's order; -1: not this shard's
-    std::vector<Mailbox*> mailboxes;        // of all shards
+    std::vector<int> listeners;       // to accept on, by the snapshot's order; -1: not this shard's
+    std::vector<Mailbox*> mailboxes;  // of all shards
     Placement* placement = nullptr;
     proxy::LogPort* log = nullptr;
     uint64_t seed = 0;
-    int cpu = -1;                           // -1: not pinned
+    int cpu = -1;                                    // -1: not pinned
     std::atomic<uint32_t>* stopped_count = nullptr;  // raised when run() returns
-    int stopped_event = -1;                 // eventfd that is written then
+    int stopped_event = -1;                          // eventfd that is written then
   };
 
   // Makes the rings; the error is a sentence. On any thread.
@@ -74,17 +74,17 @@ class Shard {
 
   struct Socket {
     io::Fd fd;
-    uint32_t generation = 0;        // of the connection's handle
-    bool is_receiving = false;      // a multishot recv is armed
+    uint32_t generation = 0;    // of the connection's handle
+    bool is_receiving = false;  // a multishot recv is armed
     bool is_connecting = false;
-    bool is_cancelling = false;     // cancel_fd has been queued
-    bool awaits_cancel = false;     // … and not answered
-    bool is_dead = false;           // failed or at its end: nothing can be sent
+    bool is_cancelling = false;  // cancel_fd has been queued
+    bool awaits_cancel = false;  // … and not answered
+    bool is_dead = false;        // failed or at its end: nothing can be sent
     bool has_shut_write = false;
-    bool is_sending = false;        // a send is with the kernel or queued for it
-    bool send_waits = false;        // … and will post a completion (it was short)
-    uint32_t send_mark = 0;         // of the queued entry
-    uint32_t sent = 0;              // octets of `sending` that are done
+    bool is_sending = false;  // a send is with the kernel or queued for it
+    bool send_waits = false;  // … and will post a completion (it was short)
+    uint32_t send_mark = 0;   // of the queued entry
+    uint32_t sent = 0;        // octets of `sending` that are done
     base::ByteQueue sending;
   };
 
@@ -145,7 +145,7 @@ class Shard {
   uint64_t spin_until_ns_ = 0;
   size_t completion_count_ = 0;  // of the latest drain
   bool is_draining_ = false;
-  std::array<io::Completion, 256> completions_;             // copied out before any is acted on
+  std::array<io::Completion, 256> completions_;  // copied out before any is acted on
   ShardCounters counters_;
 };
 

@@ -205,7 +205,8 @@ void Shard::on_send(proxy::Connection& connection, Socket& socket, const io::Com
     socket.send_waits = true;
     connection.is_socket_writable = false;
     connection.h2.set_write_blocked(true);
-    ring_.send_waiting(socket.fd.get(), socket.sending.bytes().subspan(socket.sent), token(Operation::kSend, connection));
+    ring_.send_waiting(socket.fd.get(), socket.sending.bytes().subspan(socket.sent),
+                       token(Operation::kSend, connection));
     return;
   }
   socket.is_sending = socket.send_waits = false;
@@ -229,7 +230,8 @@ void Shard::advance_teardown(proxy::Connection& connection, Socket& socket) {
     }
     if (socket.is_receiving) return;
   }
-  if (socket.fd.is_open() && !socket.is_cancelling && (socket.is_receiving || socket.send_waits || socket.is_connecting)) {
+  if (socket.fd.is_open() && !socket.is_cancelling &&
+      (socket.is_receiving || socket.send_waits || socket.is_connecting)) {
     socket.is_cancelling = socket.awaits_cancel = true;
     ring_.cancel_fd(socket.fd.get(), token(Operation::kCancel, connection));
   }

@@ -13,7 +13,9 @@ bool has_prefix(const grpc::string_ref& key, std::string_view prefix) {
   return std::string_view(key.data(), key.size()).starts_with(prefix);
 }
 
-std::string as_string(const grpc::string_ref& text) { return {text.data(), text.size()}; }
+std::string as_string(const grpc::string_ref& text) {
+  return {text.data(), text.size()};
+}
 
 // The synchronous server tells of a cancellation only when asked, hence the short pauses.
 void await_cancellation(const grpc::ServerContext& context) {

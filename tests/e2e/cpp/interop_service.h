@@ -20,8 +20,7 @@ class InteropService final : public Interop::Service {
                             grpc::ServerWriter<Response>* writer) override;
   grpc::Status ClientStream(grpc::ServerContext* context, grpc::ServerReader<Request>* reader,
                             Response* response) override;
-  grpc::Status BidiStream(grpc::ServerContext* context,
-                          grpc::ServerReaderWriter<Response, Request>* stream) override;
+  grpc::Status BidiStream(grpc::ServerContext* context, grpc::ServerReaderWriter<Response, Request>* stream) override;
   grpc::Status Report(grpc::ServerContext* context, const ReportRequest* request, ReportResponse* response) override;
 
  private:

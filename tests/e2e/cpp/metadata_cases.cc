@@ -8,8 +8,8 @@ namespace {
 
 using Values = std::vector<std::string>;
 
-// All values of one key, as the peer gave them. Text values of one key may be joined on the way, as HTTP allows, so they
-// are compared joined.
+// All values of one key, as the peer gave them. Text values of one key may be joined on the way, as HTTP allows, so
+// they are compared joined.
 Values comparable(std::string_view key, const Values& values) {
   if (key.ends_with("-bin") || values.empty()) return values;
   std::string joined = values.front();
@@ -54,7 +54,9 @@ void check_round_trip(const Case& test_case, const std::vector<std::string>& key
   }
 }
 
-void metadata_text(const Case& test_case) { check_round_trip(test_case, {""}, {"plain text, with a comma"}); }
+void metadata_text(const Case& test_case) {
+  check_round_trip(test_case, {""}, {"plain text, with a comma"});
+}
 
 void metadata_binary(const Case& test_case) {
   std::string all_bytes;
@@ -107,9 +109,12 @@ void metadata_on_streams(const Case& test_case) {
 }  // namespace
 
 std::vector<NamedCase> metadata_cases() {
-  return {{"metadata_text", metadata_text},         {"metadata_binary", metadata_binary},
-          {"metadata_repeated", metadata_repeated}, {"metadata_empty", metadata_empty},
-          {"metadata_4k", metadata_4k},             {"metadata_large", metadata_large},
+  return {{"metadata_text", metadata_text},
+          {"metadata_binary", metadata_binary},
+          {"metadata_repeated", metadata_repeated},
+          {"metadata_empty", metadata_empty},
+          {"metadata_4k", metadata_4k},
+          {"metadata_large", metadata_large},
           {"metadata_on_streams", metadata_on_streams}};
 }
 
