@@ -86,8 +86,12 @@ class BlockCache {
     if (block.size() >= 8) {
       __builtin_memcpy(&first, block.data(), 8);
       __builtin_memcpy(&last, block.data() + block.size() - 8, 8);
-    } else {
-      for (const uint8_t octet : block) first = (first << 8) | octet;
+    } else if (block.size() >= 4) {
+      __builtin_memcpy(&first, block.data(), 4);
+      __builtin_memcpy(&last, block.data() + block.size() - 4, 4);
+    } else if (!block.empty()) {
+      first = block.front();
+      last = block.back();
     }
     const uint64_t mixed =
         (first ^ (decoder_state * 0x9e3779b97f4a7c15)) * 0xa0761d6478bd642f ^ last * 0xe7037ed1a0b428db;

@@ -100,6 +100,8 @@ inline const uint8_t* Connection::receive_frame(const uint8_t* p, const uint8_t*
       if (receive_whole_data(header, p + kFrameHeaderSize)) return p + kFrameHeaderSize + header.length;
     }
     begin_data(header, needed == kFrameHeaderSize + 1 ? p[kFrameHeaderSize] : 0);
+  } else if (header.type == FrameType::kHeaders) {
+    on_headers(header, p + kFrameHeaderSize);
   } else {
     dispatch(header, p + kFrameHeaderSize);
   }

@@ -92,9 +92,8 @@ constexpr auto kSize = ErrorCode::kFrameSizeError;
 constexpr auto kFlow = ErrorCode::kFlowControlError;
 constexpr auto kClosed = ErrorCode::kStreamClosed;
 
-// These hold for both roles.
-std::vector<Case> cases_of_both() {
-  const auto T = [](int type) { return static_cast<FrameType>(type); };
+// These hold for both roles: frames of a stream, then those of the connection and of header blocks.
+std::vector<Case> stream_cases() {
   return {
       {"DATA on stream 0", wire::data(0, "x", false), kC, kProtocol},
       {"DATA on an idle stream", wire::data(99, "x", false), kC, kProtocol},
@@ -130,7 +129,12 @@ std::vector<Case> cases_of_both() {
       {"RST_STREAM too long", frame(FrameType::kRstStream, 0, 1, "12345"), kC, kSize},
       {"RST_STREAM on a forgotten stream", wire::rst_stream(5, ErrorCode::kCancel), kN},
       {"RST_STREAM with a code nobody knows", wire::rst_stream(1, static_cast<ErrorCode>(0xdeadbeef)), kN},
+  };
+}
 
+std::vector<Case> connection_cases() {
+  const auto T = [](int type) { return static_cast<FrameType>(type); };
+  return {
       {"SETTINGS on a stream", frame(FrameType::kSettings, 0, 1, ""), kC, kProtocol},
       {"SETTINGS of no multiple of six", frame(FrameType::kSettings, 0, 0, "12345"), kC, kSize},
       {"SETTINGS acknowledgement with payload", frame(FrameType::kSettings, kFlagAck, 0, "123456"), kC, kSize},
@@ -183,10 +187,12 @@ std::vector<Case> cases_of_both() {
 }
 
 TEST(ConnectionErrors, OfBothRolesAsServer) {
-  expect_cases(Role::kServer, cases_of_both());
+  expect_cases(Role::kServer, stream_cases());
+  expect_cases(Role::kServer, connection_cases());
 }
 TEST(ConnectionErrors, OfBothRolesAsClient) {
-  expect_cases(Role::kClient, cases_of_both());
+  expect_cases(Role::kClient, stream_cases());
+  expect_cases(Role::kClient, connection_cases());
 }
 
 TEST(ConnectionErrors, OfTheServer) {
