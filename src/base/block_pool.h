@@ -10,7 +10,7 @@ namespace ringway::base {
 class BlockPool {
  public:
   static constexpr size_t kSmallest = 512;
-  static constexpr uint32_t kClasses = 14;  // 512 B … 4 MiB
+  static constexpr uint32_t kClasses = 23;  // 512 B … 2 GiB: the largest window there is
 
   BlockPool() noexcept = default;
   BlockPool(const BlockPool&) = delete;

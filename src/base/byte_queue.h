@@ -76,7 +76,7 @@ class ByteQueue {
   }
 
  private:
-  void make_room(BlockPool& pool, uint32_t size) {
+  [[gnu::noinline]] void make_room(BlockPool& pool, uint32_t size) {
     const uint32_t used = this->size();
     if (block_ != nullptr && capacity_ - used >= size && head_ >= used) {
       std::memcpy(block_, block_ + head_, used);

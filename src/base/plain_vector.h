@@ -57,7 +57,7 @@ class PlainVector {
   T& back() noexcept { return elements_[size_ - 1]; }
 
  private:
-  void grow(uint32_t wanted) {
+  [[gnu::noinline, gnu::cold]] void grow(uint32_t wanted) {
     uint32_t capacity = capacity_ == 0 ? 64 : capacity_;
     while (capacity < wanted) capacity *= 2;
     void* grown = std::realloc(static_cast<void*>(elements_), capacity * sizeof(T));

@@ -40,6 +40,15 @@ void BlockCache::store(uint64_t decoder_state, std::span<const uint8_t> block, M
   std::memcpy(entry.octets, block.data(), block.size());
 }
 
+void BlockCache::clear() noexcept {
+  for (uint32_t i = 0; i < kEntries; ++i) {
+    if (entries_[i].list == nullptr) continue;
+    displaced_.push_back(entries_[i].list);
+    entries_[i].list = nullptr;
+    entries_[i].decoder_state = 0;
+  }
+}
+
 void BlockCache::destroy(SharedList& list) noexcept {
   for (uint32_t i = 0; i < list.count; ++i) interner_.release(*list.fields[i].record);
   std::free(&list);

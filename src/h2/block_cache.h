@@ -56,6 +56,10 @@ class BlockCache {
   void store(uint64_t decoder_state, std::span<const uint8_t> block, MessageKind kind, std::span<const Field> fields,
              const MessageHead& head);
 
+  // Forgets all blocks, so that their records may go: a peer that cycles its table fills the cache with lists that
+  // nobody asks for again.
+  void clear() noexcept;
+
   // Lists that lost their place stay readable until the next epoch. Called before each receive call.
   void begin_epoch() noexcept {
     while (!displaced_.empty()) [[unlikely]] {

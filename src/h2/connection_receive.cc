@@ -360,7 +360,10 @@ Connection::Verdict Connection::decode_block(std::span<const uint8_t> octets, Me
   head = {};
   const uint64_t state = decoder_.state();
   event.fields_first = memory_->fields.size();
+  const uint32_t failures = memory_->interner.failure_count();
   const DecodedBlock block = decoder_.decode(octets, limits_.header_list, memory_->fields, memory_->arena);
+  if (memory_->interner.failure_count() != failures) [[unlikely]]
+    memory_->block_cache.clear();
   if (!block.is_valid) return Verdict::kUndecodable;
   event.fields_count = memory_->fields.size() - event.fields_first;
   event.literal_octets = block.literal_octets;

@@ -212,7 +212,10 @@ FieldRecord* FieldInterner::intern(std::string_view name, KnownName known, std::
   }
   const uint32_t size = static_cast<uint32_t>(name.size() + value.size()) + kFieldOverhead;
   while (bytes_ + size > bytes_max_) {
-    if (idle_.is_empty() || idle_.front().idle_epoch == epoch_) return nullptr;
+    if (idle_.is_empty() || idle_.front().idle_epoch == epoch_) {
+      ++failure_count_;
+      return nullptr;
+    }
     evict(idle_.front());
   }
   FieldRecord* record = make(name, value);

@@ -116,6 +116,9 @@ class FieldInterner {
   // receive call.
   void begin_epoch() noexcept { ++epoch_; }
 
+  // How often intern() found the budget in use.
+  uint32_t failure_count() const noexcept { return failure_count_; }
+
   uint32_t bytes() const noexcept { return bytes_; }
   uint32_t record_count() const noexcept { return record_count_; }
 
@@ -137,6 +140,7 @@ class FieldInterner {
   base::IntrusiveList<FieldRecord> idle_;  // oldest first
   uint32_t next_index_ = 0;
   uint32_t epoch_ = 0;
+  uint32_t failure_count_ = 0;
 };
 
 // True when a value means something under its name: a path begins with '/', te is "trailers", :status has three digits

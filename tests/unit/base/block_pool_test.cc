@@ -84,7 +84,7 @@ TEST(BlockPool, LiveBlocksDoNotOverlap) {
 TEST(BlockPoolDeathTest, LargerThanTheLargestClassIsABug) {
   BlockPool pool;
   size_t capacity = 0;
-  EXPECT_DEATH(pool.take((4 << 20) + 1, capacity), "assertion failed");
+  EXPECT_DEATH(pool.take((size_t{1} << 31) + 1, capacity), "assertion failed");
 }
 
 }  // namespace
