@@ -132,6 +132,9 @@ void Proxy::stop_waiting(Exchange& exchange) noexcept {
 
 // Sends the request on a stream of `upstream`, which has one to give.
 void Proxy::attempt(Exchange& exchange, Connection& upstream, uint64_t now_ns) {
+  // A connection or stream slot may come in the turn whose timers are still to run.
+  if (exchange.deadline_ns <= now_ns) [[unlikely]]
+    return on_deadline(exchange, now_ns);
   h2::Stream* stream = upstream.h2.open_stream(exchange.index);
   if (stream == nullptr) {
     end_with(exchange, grpc::Status::kUnavailable, LocalReason::kShardFull, "no stream slot is free", now_ns);
@@ -182,22 +185,28 @@ void Proxy::write_request_headers(Exchange& exchange, Connection& upstream, h2::
   upstream.h2.end_headers(stream, end);
 }
 
-// One field: what came in, and the address it came from.
+// One field: what came in, and the address it came from. What is too long for that goes on as it came, with the address
+// in a field of its own, which means the same (RFC 9110 section 5.3): nobody pushes his own address out of the list.
 void Proxy::write_forwarded_for(Exchange& exchange, Connection& upstream) {
   const Connection* downstream = exchange.downstream;
+  const std::string_view client = downstream != nullptr ? std::string_view(downstream->client_text) : "";
   char value[1024];
   size_t size = 0;
   const auto append = [&](std::string_view text) {
-    const size_t taken = std::min(text.size(), sizeof value - size);
-    std::copy_n(text.data(), taken, value + size);
-    size += taken;
+    std::copy_n(text.data(), text.size(), value + size);
+    size += text.size();
   };
   for (const h2::Field& field : exchange.headers.fields()) {
     if (field.known != h2::KnownName::kXForwardedFor) continue;
-    append(field.value());
+    const std::string_view before = field.value();
+    if (size + before.size() + 2 + client.size() > sizeof value) {
+      upstream.h2.add_field(field);
+      continue;
+    }
+    append(before);
     append(", ");
   }
-  append(downstream != nullptr ? std::string_view(downstream->client_text) : std::string_view());
+  append(client);
   upstream.h2.add_field(h2::make_field(h2::KnownName::kXForwardedFor, {value, size}));
 }
 

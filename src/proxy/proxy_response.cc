@@ -188,12 +188,13 @@ void Proxy::reply_locally(Exchange& exchange, grpc::Status status, std::string_v
     downstream.h2.end_headers(stream, true);
     return;
   }
-  const Text length("{}", message.size() + 1);
+  // Announced is what is sent, also of a message that is cut.
+  const Text body("{}\n", message.substr(0, Text::kSizeMax - 1));
+  const std::string_view octets = body;
+  const Text length("{}", octets.size());
   downstream.h2.add_field(h2::make_field(h2::KnownName::kContentType, "text/plain; charset=utf-8"));
   downstream.h2.add_field(h2::make_field(h2::KnownName::kContentLength, length));
   downstream.h2.end_headers(stream, false);
-  const Text body("{}\n", message);
-  const std::string_view octets = body;
   downstream.h2.send_data(stream, {reinterpret_cast<const uint8_t*>(octets.data()), octets.size()}, true);
 }
 

@@ -1,0 +1,116 @@
+// The caller's deadline, held by the proxy at each stage of a call.
+#include <gtest/gtest.h>
+
+#include "grpc/timeout.h"
+#include "rig.h"
+
+namespace ringway::proxy {
+namespace {
+
+constexpr uint8_t kRst = 3;
+
+PlainList with_timeout(std::string value) {
+  return grpc_request("/shop.Cart/Add", {{"grpc-timeout", std::move(value)}});
+}
+
+TEST(Deadline, OverBeforeItBegan) {
+  Rig rig(Rig::plain_snapshot(1));
+  Link& client = rig.add_client();
+  const int32_t id = client.peer->send_request(with_timeout("0m"), grpc_message(1), true);
+  rig.run();
+  EXPECT_EQ(value_of(client.peer->messages.at(id).headers, "grpc-status"), "4");
+  EXPECT_FALSE(rig.has_upstream(0)) << "no endpoint is troubled with it";
+  EXPECT_EQ(rig.proxy->counters().local_replies[static_cast<size_t>(LocalReason::kDeadline)], 1u);
+}
+
+TEST(Deadline, MalformedIsAnError) {
+  Rig rig(Rig::plain_snapshot(1));
+  Link& client = rig.add_client();
+  const int32_t id = client.peer->send_request(with_timeout("5 sec"), grpc_message(1), true);
+  rig.run();
+  EXPECT_EQ(value_of(client.peer->messages.at(id).headers, "grpc-status"), "13");
+  EXPECT_NE(value_of(client.peer->messages.at(id).headers, "grpc-message").find("'5 sec'"), std::string::npos);
+}
+
+TEST(Deadline, PassesWhileWaitingForAConnection) {
+  Rig rig(Rig::plain_snapshot(1));
+  rig.connects = false;
+  Link& client = rig.add_client();
+  const int32_t id = client.peer->send_request(with_timeout("50m"), grpc_message(1), true);
+  rig.run();
+  rig.pass(49 * base::kMillisecond_ns);
+  EXPECT_FALSE(client.peer->messages[id].has_headers);
+  rig.pass(2 * base::kMillisecond_ns);
+  const auto& answer = client.peer->messages.at(id);
+  EXPECT_EQ(value_of(answer.headers, "grpc-status"), "4");
+  EXPECT_NE(value_of(answer.headers, "grpc-message").find("waiting for a connection"), std::string::npos);
+  rig.connect(rig.wanted.at(0));
+  rig.run();
+  EXPECT_TRUE(Rig::calls(rig.upstream(0)).empty()) << "and is not sent after all";
+}
+
+// The turn in which the connection comes is later than the deadline, and timers run at its end.
+TEST(Deadline, PassesInTheTurnInWhichTheConnectionComes) {
+  Rig rig(Rig::plain_snapshot(1));
+  rig.connects = false;
+  Link& client = rig.add_client();
+  const int32_t late = client.peer->send_request(with_timeout("50m"), grpc_message(1), true);
+  client.peer->send_request(with_timeout("5S"), grpc_message(1), true);
+  rig.run();
+  rig.now_ns += 70 * base::kMillisecond_ns;
+  rig.connect(rig.wanted.at(0));
+  rig.run();
+  EXPECT_EQ(value_of(client.peer->messages.at(late).headers, "grpc-status"), "4");
+  Link& upstream = rig.upstream(0);
+  ASSERT_EQ(Rig::calls(upstream).size(), 1u);
+  EXPECT_EQ(value_of(upstream.peer->messages.at(1).headers, "grpc-timeout"), "4930000u");
+}
+
+TEST(Deadline, PassesInFlight) {
+  Rig rig(Rig::plain_snapshot(1));
+  Link& client = rig.add_client();
+  const int32_t id = client.peer->send_request(with_timeout("50m"), grpc_message(1), true);
+  rig.run();
+  Link& upstream = rig.upstream(0);
+  ASSERT_EQ(Rig::calls(upstream).size(), 1u);
+  rig.pass(49 * base::kMillisecond_ns);
+  EXPECT_TRUE(upstream.of_type(kRst).empty());
+  rig.now_ns += 2 * base::kMillisecond_ns;
+  rig.turn();
+  ASSERT_EQ(upstream.turn_frames.size(), 1u) << "cancelled in the same turn";
+  EXPECT_EQ(upstream.turn_frames[0].type, kRst);
+  EXPECT_EQ(upstream.turn_frames[0].word, uint32_t{NGHTTP2_CANCEL});
+  EXPECT_EQ(value_of(client.peer->messages.at(id).headers, "grpc-status"), "4");
+  EXPECT_EQ(value_of(client.peer->messages.at(id).headers, "grpc-message"),
+            "deadline of 0.050 s exceeded at the proxy");
+  EXPECT_EQ(rig.proxy->exchanges().live_count(), 0u);
+}
+
+TEST(Deadline, TheEndpointIsToldWhatIsLeft) {
+  Rig rig(Rig::plain_snapshot(1));
+  rig.connects = false;
+  Link& client = rig.add_client();
+  client.peer->send_request(with_timeout("1S"), grpc_message(1), true);
+  rig.run();
+  rig.pass(400 * base::kMillisecond_ns);
+  rig.connect(rig.wanted.at(0));
+  rig.run();
+  const auto left_ns = grpc::parse_timeout(value_of(rig.upstream(0).peer->messages.at(1).headers, "grpc-timeout"));
+  EXPECT_EQ(left_ns, 600 * base::kMillisecond_ns);
+}
+
+TEST(Deadline, AnAnswerInTimeEndsIt) {
+  Rig rig(Rig::plain_snapshot(1));
+  Link& client = rig.add_client();
+  const int32_t id = client.peer->send_request(with_timeout("50m"), grpc_message(1), true);
+  rig.run();
+  rig.upstream(0).peer->send_response(1, kGrpcResponse, grpc_message(1), kGrpcOk);
+  rig.run();
+  rig.pass(100 * base::kMillisecond_ns);
+  EXPECT_EQ(value_of(client.peer->messages.at(id).trailers, "grpc-status"), "0");
+  EXPECT_TRUE(client.of_type(kRst).empty());
+  EXPECT_EQ(rig.proxy->counters().local_replies[static_cast<size_t>(LocalReason::kDeadline)], 0u);
+}
+
+}  // namespace
+}  // namespace ringway::proxy

@@ -1,0 +1,216 @@
+// Connections over time: whether an endpoint still lives, and how clients are asked to go.
+#include <gtest/gtest.h>
+
+#include "rig.h"
+
+namespace ringway::proxy {
+namespace {
+
+constexpr uint8_t kPing = 6;
+constexpr uint8_t kGoaway = 7;
+constexpr uint64_t kStep_ns = 100 * base::kMillisecond_ns;
+
+class Keepalive : public testing::Test {
+ protected:
+  Keepalive() : client(rig.add_client()) {
+    id = client.peer->send_request(grpc_request(), grpc_message(3), true);
+    rig.run();
+    upstream = &rig.upstream(0);
+  }
+
+  size_t pings() const { return upstream->of_type(kPing).size(); }
+  void pass_seconds(uint64_t seconds) { rig.pass(seconds * base::kSecond_ns, kStep_ns); }
+
+  Rig rig{Rig::plain_snapshot(1)};
+  Link& client;
+  Link* upstream = nullptr;
+  int32_t id = 0;
+};
+
+TEST_F(Keepalive, ASilentEndpointIsAskedAndThenGivenUp) {
+  upstream->is_mute = true;
+  pass_seconds(9);
+  EXPECT_EQ(pings(), 0u);
+  pass_seconds(2);
+  EXPECT_EQ(pings(), 1u);
+  pass_seconds(18);
+  EXPECT_FALSE(upstream->is_gone);
+  pass_seconds(3);
+  EXPECT_TRUE(upstream->is_gone);
+  EXPECT_EQ(pings(), 1u);
+  EXPECT_EQ(value_of(client.peer->messages.at(id).headers, "grpc-status"), "14");
+}
+
+TEST_F(Keepalive, AnEndpointThatAnswersIsNotAskedMoreOftenThanTheInterval) {
+  pass_seconds(12);
+  EXPECT_EQ(pings(), 1u);
+  pass_seconds(297);
+  EXPECT_EQ(pings(), 1u) << "the interval is 300 s";
+  pass_seconds(20);
+  EXPECT_EQ(pings(), 2u);
+  EXPECT_FALSE(upstream->is_gone);
+  upstream->peer->send_response(1, kGrpcResponse, grpc_message(1), kGrpcOk);
+  rig.run();
+  EXPECT_EQ(value_of(client.peer->messages.at(id).trailers, "grpc-status"), "0");
+}
+
+TEST_F(Keepalive, BytesThatArriveAreAnswerEnough) {
+  Flow& response = rig.open_response(*upstream, 1, kGrpcResponse);
+  for (int i = 0; i < 6; ++i) {
+    rig.send(response, grpc_message(1));
+    rig.run();
+    pass_seconds(5);
+  }
+  EXPECT_EQ(pings(), 0u);
+}
+
+TEST_F(Keepalive, WithoutCallsNobodyIsAsked) {
+  upstream->peer->send_response(1, kGrpcResponse, grpc_message(1), kGrpcOk);
+  rig.run();
+  upstream->is_mute = true;
+  pass_seconds(60);
+  EXPECT_EQ(pings(), 0u);
+  EXPECT_FALSE(upstream->is_gone);
+}
+
+// Once a connection was idle for long, the next call is watched again.
+TEST_F(Keepalive, ACallAfterAPauseIsWatched) {
+  upstream->peer->send_response(1, kGrpcResponse, grpc_message(1), kGrpcOk);
+  rig.run();
+  pass_seconds(60);
+  client.peer->send_request(grpc_request(), grpc_message(3), true);
+  rig.run();
+  upstream->is_mute = true;
+  pass_seconds(35);
+  EXPECT_EQ(pings(), 1u);
+  EXPECT_TRUE(upstream->is_gone);
+}
+
+TEST(Connect, TakesNoLongerThanItsTimeout) {
+  Rig rig(Rig::plain_snapshot(1));
+  rig.connects = false;
+  Link& client = rig.add_client();
+  const int32_t id = client.peer->send_request(grpc_request(), grpc_message(3), true);
+  rig.run();
+  rig.pass(4'900 * base::kMillisecond_ns, kStep_ns);
+  EXPECT_FALSE(client.peer->messages[id].has_headers);
+  rig.pass(200 * base::kMillisecond_ns, kStep_ns);
+  EXPECT_EQ(value_of(client.peer->messages.at(id).headers, "grpc-status"), "14");
+  EXPECT_TRUE(rig.wanted.empty()) << "the connection is dropped";
+}
+
+// An endpoint that grants one stream a connection, with one call on it and another that waits.
+class StreamLimit : public testing::Test {
+ protected:
+  StreamLimit() : client(rig.add_client()) {
+    rig.endpoint_options.settings = {{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 1}};
+    first_id = client.peer->send_request(grpc_request(), "first", true);
+    rig.run();
+    rig.connects = false;
+    second_id = client.peer->send_request(grpc_request(), "second", true);
+    rig.run();
+  }
+
+  Rig rig{Rig::plain_snapshot(1)};
+  Link& client;
+  int32_t first_id = 0;
+  int32_t second_id = 0;
+};
+
+TEST_F(StreamLimit, OpensAnotherConnection) {
+  ASSERT_EQ(rig.wanted.size(), 1u);
+  EXPECT_EQ(Rig::calls(rig.upstream(0)), (std::vector<int32_t>{1}));
+  rig.connect(rig.wanted[0]);
+  rig.run();
+  EXPECT_EQ(rig.upstream(0).peer->messages.at(1).body, "second");
+}
+
+TEST_F(StreamLimit, WithoutAnotherConnectionTheNextFreeStreamServes) {
+  ASSERT_EQ(rig.wanted.size(), 1u);
+  rig.refuse(rig.wanted[0]);
+  rig.run();
+  EXPECT_FALSE(client.peer->messages[second_id].has_headers) << "it waits on";
+  Link& upstream = rig.upstream(0);
+  upstream.peer->send_response(1, kGrpcResponse, grpc_message(1), kGrpcOk);
+  rig.run();
+  EXPECT_EQ(Rig::calls(upstream), (std::vector<int32_t>{3}));
+  EXPECT_EQ(upstream.peer->messages.at(3).body, "second");
+}
+
+TEST_F(StreamLimit, AConnectionThatBreaksARuleLeavesNobodyWaiting) {
+  ASSERT_EQ(rig.wanted.size(), 1u);
+  rig.refuse(rig.wanted[0]);
+  rig.run();
+  rig.wanted.clear();
+  // DATA on stream 0 is a connection error (RFC 9113 section 6.1).
+  const std::string bad(9, '\0');
+  Link& upstream = rig.upstream(0);
+  rig.proxy->receive(*rig.proxy->connections().find(upstream.handle), h2::octets_of(bad), rig.now_ns);
+  rig.run();
+  EXPECT_TRUE(upstream.is_gone);
+  EXPECT_EQ(upstream.of_type(kGoaway).size(), 1u);
+  EXPECT_EQ(value_of(client.peer->messages.at(first_id).headers, "grpc-status"), "14");
+  ASSERT_EQ(rig.wanted.size(), 1u) << "a new connection is made for the call that waits";
+  rig.connect(rig.wanted[0]);
+  rig.run();
+  EXPECT_EQ(rig.upstream(0).peer->messages.at(1).body, "second");
+}
+
+TEST(Drain, TwoGoawaysAndNoCallIsLost) {
+  Rig rig(Rig::plain_snapshot(1));
+  Link& client = rig.add_client();
+  const int32_t before = client.peer->send_request(grpc_request(), grpc_message(3), true);
+  rig.run();
+  // On its way when the drain begins.
+  const int32_t crossing = client.peer->send_request(grpc_request(), grpc_message(3), true);
+  rig.proxy->begin_drain(rig.now_ns);
+  rig.deliver(client);
+  ASSERT_EQ(client.of_type(kGoaway).size(), 1u);
+  EXPECT_EQ(client.of_type(kGoaway)[0].word, h2::kStreamIdMax);
+  ASSERT_EQ(client.of_type(kPing).size(), 1u);
+  rig.run();
+  const auto goaways = client.of_type(kGoaway);
+  ASSERT_EQ(goaways.size(), 2u);
+  EXPECT_EQ(goaways[1].word, static_cast<uint32_t>(crossing));
+  EXPECT_FALSE(client.is_gone);
+  for (const int32_t id : Rig::calls(rig.upstream(0))) {
+    rig.upstream(0).peer->send_response(id, kGrpcResponse, grpc_message(1), kGrpcOk);
+  }
+  rig.run();
+  EXPECT_EQ(value_of(client.peer->messages.at(before).trailers, "grpc-status"), "0");
+  EXPECT_EQ(value_of(client.peer->messages.at(crossing).trailers, "grpc-status"), "0");
+  EXPECT_TRUE(client.is_gone);
+  EXPECT_EQ(rig.proxy->downstream_count(), 0u);
+}
+
+TEST(Drain, AClientThatDoesNotAnswerHasASecond) {
+  Rig rig(Rig::plain_snapshot(1));
+  Link& client = rig.add_client();
+  client.peer->send_request(grpc_request(), grpc_message(3), true);
+  rig.run();
+  client.is_mute = true;
+  rig.proxy->begin_drain(rig.now_ns);
+  rig.pass(990 * base::kMillisecond_ns, 10 * base::kMillisecond_ns);
+  EXPECT_EQ(client.of_type(kGoaway).size(), 1u);
+  rig.pass(20 * base::kMillisecond_ns, 10 * base::kMillisecond_ns);
+  EXPECT_EQ(client.of_type(kGoaway).size(), 2u);
+  EXPECT_FALSE(client.is_gone) << "its call goes on";
+}
+
+TEST(Drain, AtItsEndWhatIsLeftIsToldWhy) {
+  Rig rig(Rig::plain_snapshot(1));
+  Link& client = rig.add_client();
+  const int32_t id = client.peer->send_request(grpc_request(), grpc_message(3), true);
+  rig.run();
+  rig.proxy->begin_drain(rig.now_ns);
+  rig.run();
+  rig.proxy->end_drain(rig.now_ns);
+  rig.run();
+  EXPECT_EQ(value_of(client.peer->messages.at(id).headers, "grpc-status"), "14");
+  EXPECT_EQ(value_of(client.peer->messages.at(id).headers, "grpc-message"), "the proxy is shutting down");
+  EXPECT_EQ(rig.proxy->downstream_count(), 0u);
+  EXPECT_FALSE(rig.has_upstream(0));
+}
+
+}  // namespace
+}  // namespace ringway::proxy

@@ -1,0 +1,177 @@
+// What a client is told when the proxy has to end its call.
+#include <gtest/gtest.h>
+
+#include <cerrno>
+
+#include "rig.h"
+
+namespace ringway::proxy {
+namespace {
+
+constexpr uint8_t kRst = 3;
+
+uint64_t replies(const Rig& rig, LocalReason reason) {
+  return rig.proxy->counters().local_replies[static_cast<size_t>(reason)];
+}
+
+// A call whose endpoint has sent that much of its response when it is lost.
+class UpstreamLost : public testing::Test {
+ protected:
+  UpstreamLost() : client(rig.add_client()) {
+    id = client.peer->send_request(grpc_request(), grpc_message(3), true);
+    rig.run();
+  }
+
+  const Nghttp2Peer::Message& answer_after(std::string_view response, bool has_headers = true) {
+    Link& upstream = rig.upstream(0);
+    if (has_headers) {
+      Flow& flow = rig.open_response(upstream, 1, kGrpcResponse);
+      if (!response.empty()) rig.send(flow, response);
+      rig.run();
+    }
+    rig.lose(upstream, ECONNRESET);
+    rig.run();
+    EXPECT_EQ(replies(rig, LocalReason::kUpstreamLost), 1u);
+    EXPECT_TRUE(upstream.is_gone);
+    EXPECT_EQ(rig.proxy->exchanges().live_count(), 0u);
+    EXPECT_EQ(rig.proxy->counters().retries, 0u) << "the endpoint may have begun it";
+    const Nghttp2Peer::Message& answer = client.peer->messages.at(id);
+    EXPECT_TRUE(answer.is_closed);
+    return answer;
+  }
+
+  Rig rig{Rig::plain_snapshot()};
+  Link& client;
+  int32_t id = 0;
+};
+
+TEST_F(UpstreamLost, BeforeTheResponse) {
+  const auto& answer = answer_after("", false);
+  EXPECT_EQ(value_of(answer.headers, ":status"), "200");
+  EXPECT_EQ(value_of(answer.headers, "grpc-status"), "14");
+  EXPECT_EQ(value_of(answer.headers, "grpc-message"),
+            "endpoint 127.0.0.1:1001: " + std::string(io::describe(io::error_from_errno(ECONNRESET))) +
+                " before the response");
+  EXPECT_EQ(answer.close_code, 0u);
+}
+
+TEST_F(UpstreamLost, BehindTheHeaders) {
+  const auto& answer = answer_after("");
+  EXPECT_EQ(answer.headers, kGrpcResponse);
+  EXPECT_EQ(value_of(answer.trailers, "grpc-status"), "14");
+}
+
+TEST_F(UpstreamLost, BetweenMessages) {
+  const std::string messages = grpc_message(9) + grpc_message(0);
+  const auto& answer = answer_after(messages);
+  EXPECT_EQ(answer.body, messages);
+  EXPECT_EQ(value_of(answer.trailers, "grpc-status"), "14");
+  EXPECT_NE(value_of(answer.trailers, "grpc-message").find("in the middle of the response"), std::string::npos);
+  EXPECT_EQ(answer.close_code, 0u);
+}
+
+TEST_F(UpstreamLost, InsideAMessage) {
+  const auto& answer = answer_after(grpc_message(9) + grpc_message(9).substr(0, 13));
+  EXPECT_TRUE(answer.trailers.empty());
+  EXPECT_FALSE(answer.has_ended) << "must not look like success";
+  EXPECT_EQ(answer.close_code, uint32_t{NGHTTP2_INTERNAL_ERROR});
+}
+
+TEST_F(UpstreamLost, InsideAPrefix) {
+  EXPECT_EQ(answer_after(grpc_message(9) + std::string(2, '\0')).close_code, uint32_t{NGHTTP2_INTERNAL_ERROR});
+}
+
+class PendingLimit : public testing::TestWithParam<uint32_t> {};
+
+TEST_P(PendingLimit, Holds) {
+  constexpr uint32_t kLimit = 3;
+  config::Snapshot snapshot = Rig::plain_snapshot(1);
+  snapshot.limits.pending_calls = kLimit;
+  Rig rig(snapshot);
+  rig.connects = false;
+  Link& client = rig.add_client();
+  int32_t last = 0;
+  for (uint32_t i = 0; i < GetParam(); ++i) last = client.peer->send_request(grpc_request(), grpc_message(1), true);
+  rig.run();
+  const bool is_over = GetParam() > kLimit;
+  EXPECT_EQ(replies(rig, LocalReason::kPendingLimit), is_over ? 1u : 0u);
+  EXPECT_EQ(client.peer->messages[last].has_headers, is_over);
+  if (is_over) {
+    EXPECT_EQ(value_of(client.peer->messages[last].headers, "grpc-status"), "14");
+    EXPECT_EQ(value_of(client.peer->messages[last].headers, "grpc-message"),
+              "3 calls wait for endpoint 127.0.0.1:1001 already (limits.pending_calls)");
+  }
+  rig.connect(rig.wanted.at(0));
+  rig.run();
+  EXPECT_EQ(Rig::calls(rig.upstream(0)).size(), std::min(GetParam(), kLimit));
+}
+
+INSTANTIATE_TEST_SUITE_P(Around, PendingLimit, testing::Values(2u, 3u, 4u));
+
+TEST(LocalReply, WithoutARoute) {
+  config::Snapshot snapshot = Rig::plain_snapshot(1);
+  snapshot.listeners[0].routes[0].path_match = config::PathMatch::kPrefix;
+  snapshot.listeners[0].routes[0].path = "/shop.Cart/";
+  Rig rig(snapshot);
+  Link& client = rig.add_client();
+  const int32_t grpc_id = client.peer->send_request(grpc_request("/other.Service/Do"), grpc_message(1), true);
+  const PlainList get = {{":method", "GET"}, {":scheme", "http"}, {":path", "/index.html"}, {":authority", "shop"}};
+  const int32_t http_id = client.peer->send_request(get, "", false);
+  rig.run();
+  const auto& grpc_answer = client.peer->messages.at(grpc_id);
+  EXPECT_EQ(value_of(grpc_answer.headers, "grpc-status"), "12");
+  EXPECT_EQ(value_of(grpc_answer.headers, "grpc-message"), "no route for /other.Service/Do");
+  const auto& http_answer = client.peer->messages.at(http_id);
+  EXPECT_EQ(value_of(http_answer.headers, ":status"), "404");
+  EXPECT_EQ(value_of(http_answer.headers, "grpc-status"), "(none)");
+  EXPECT_EQ(http_answer.body, "no route for /index.html\n");
+  EXPECT_EQ(value_of(http_answer.headers, "content-length"), std::to_string(http_answer.body.size()));
+  EXPECT_EQ(replies(rig, LocalReason::kNoRoute), 2u);
+  EXPECT_FALSE(rig.has_upstream(0));
+}
+
+// A text longer than what a reply can hold must not promise more octets than it sends.
+TEST(LocalReply, WithAPathTooLongToRepeat) {
+  config::Snapshot snapshot = Rig::plain_snapshot(1);
+  snapshot.listeners[0].routes.clear();
+  Rig rig(snapshot);
+  Link& client = rig.add_client();
+  for (const size_t size : {380u, 385u, 386u, 387u, 388u, 400u, 3000u}) {
+    const std::string path = "/" + std::string(size, 'p');
+    const PlainList get = {{":method", "GET"}, {":scheme", "http"}, {":path", path}, {":authority", "shop"}};
+    const int32_t id = client.peer->send_request(get, "", false);
+    rig.run();
+    const auto& answer = client.peer->messages.at(id);
+    EXPECT_TRUE(answer.is_closed && answer.has_ended) << size;
+    EXPECT_EQ(value_of(answer.headers, "content-length"), std::to_string(answer.body.size())) << size;
+    EXPECT_TRUE(answer.body.ends_with("\n")) << size;
+  }
+  EXPECT_TRUE(client.peer->complaints.empty()) << client.peer->complaints.front();
+}
+
+TEST(LocalReply, AnUploadUnderWayIsStopped) {
+  config::Snapshot snapshot = Rig::plain_snapshot(1);
+  snapshot.listeners[0].routes.clear();
+  Rig rig(snapshot);
+  Link& client = rig.add_client();
+  Flow& request = rig.open_request(client, grpc_request());
+  rig.send(request, grpc_message(10));
+  rig.run();
+  EXPECT_EQ(value_of(client.peer->messages.at(request.id).headers, "grpc-status"), "12");
+  ASSERT_EQ(client.of_type(kRst).size(), 1u);
+  EXPECT_EQ(client.of_type(kRst)[0].word, uint32_t{NGHTTP2_NO_ERROR});
+  EXPECT_EQ(rig.proxy->exchanges().live_count(), 0u);
+}
+
+TEST(LocalReply, ToTooLargeAHeaderList) {
+  Rig rig(Rig::plain_snapshot(1));
+  Link& client = rig.add_client();
+  const int32_t id =
+      client.peer->send_request(grpc_request("/a.B/C", {{"x-large", std::string(17'000, 'x')}}), grpc_message(1), true);
+  rig.run();
+  EXPECT_EQ(value_of(client.peer->messages.at(id).headers, "grpc-status"), "8");
+  EXPECT_EQ(replies(rig, LocalReason::kHeaderListTooLarge), 1u);
+}
+
+}  // namespace
+}  // namespace ringway::proxy

@@ -1,0 +1,226 @@
+// A further attempt is made once, on another endpoint, and only for calls that provably nobody has begun.
+#include <gtest/gtest.h>
+
+#include "rig.h"
+
+namespace ringway::proxy {
+namespace {
+
+constexpr uint8_t kRst = 3;
+
+void refuse_stream(Link& upstream, int32_t id, uint32_t code = NGHTTP2_REFUSED_STREAM) {
+  nghttp2_submit_rst_stream(upstream.peer->session(), NGHTTP2_FLAG_NONE, id, code);
+}
+
+TEST(Retry, ARefusedCallGoesToAnotherEndpointWithItsBody) {
+  Rig rig;
+  Link& client = rig.add_client();
+  std::string body;
+  for (int i = 0; i < 40; ++i) body += grpc_message(static_cast<size_t>(i) * 50, static_cast<char>('a' + i % 26));
+  const PlainList headers = grpc_request("/shop.Cart/Add", {{"x-tenant", "blue"}, {"authorization", "secret", true}});
+  const PlainList trailers = {{"x-checksum", "123"}};
+  const int32_t id = client.peer->send_request(headers, body, true, trailers);
+  rig.run();
+  Link& first = rig.upstream(0);
+  ASSERT_EQ(Rig::calls(first).size(), 1u);
+  refuse_stream(first, 1);
+  rig.run();
+  Link& second = rig.upstream(1);
+  ASSERT_EQ(Rig::calls(second).size(), 1u);
+  const auto& replayed = second.peer->messages.at(1);
+  EXPECT_EQ(replayed.headers, headers);
+  EXPECT_EQ(replayed.body, body);
+  EXPECT_EQ(replayed.trailers, trailers);
+  EXPECT_TRUE(replayed.has_ended);
+  second.peer->send_response(1, kGrpcResponse, grpc_message(3), kGrpcOk);
+  rig.run();
+  EXPECT_EQ(value_of(client.peer->messages.at(id).trailers, "grpc-status"), "0");
+  EXPECT_EQ(rig.proxy->counters().retries, 1u);
+  EXPECT_EQ(rig.proxy->counters().requests, 1u);
+}
+
+TEST(Retry, AnUploadThatGoesOnIsJoinedWithoutAGap) {
+  Rig rig;
+  Link& client = rig.add_client();
+  Flow& request = rig.open_request(client, grpc_request());
+  rig.send(request, "first,");
+  rig.run();
+  refuse_stream(rig.upstream(0), 1);
+  rig.connects = false;
+  rig.run();
+  rig.send(request, "second,");
+  rig.run();
+  ASSERT_EQ(rig.wanted.size(), 1u);
+  rig.connect(rig.wanted[0]);
+  rig.send(request, "third", true);
+  rig.run();
+  const auto& replayed = rig.upstream(1).peer->messages.at(1);
+  EXPECT_EQ(replayed.body, "first,second,third");
+  EXPECT_TRUE(replayed.has_ended);
+}
+
+TEST(Retry, OnlyOnce) {
+  Rig rig;
+  Link& client = rig.add_client();
+  const int32_t id = client.peer->send_request(grpc_request(), grpc_message(3), true);
+  rig.run();
+  refuse_stream(rig.upstream(0), 1);
+  rig.run();
+  refuse_stream(rig.upstream(1), 1);
+  rig.run();
+  EXPECT_TRUE(client.peer->messages.at(id).is_closed);
+  EXPECT_EQ(client.peer->messages.at(id).close_code, uint32_t{NGHTTP2_REFUSED_STREAM});
+  EXPECT_EQ(rig.proxy->counters().retries, 1u);
+  EXPECT_EQ(rig.proxy->counters().retries_denied, 1u);
+}
+
+TEST(Retry, OtherResetsAreNotRetried) {
+  for (const uint32_t code : {NGHTTP2_CANCEL, NGHTTP2_INTERNAL_ERROR, NGHTTP2_ENHANCE_YOUR_CALM}) {
+    Rig rig;
+    Link& client = rig.add_client();
+    const int32_t id = client.peer->send_request(grpc_request(), grpc_message(3), true);
+    rig.run();
+    refuse_stream(rig.upstream(0), 1, code);
+    rig.run();
+    EXPECT_EQ(client.peer->messages.at(id).close_code, code);
+    EXPECT_FALSE(rig.has_upstream(1));
+    EXPECT_EQ(rig.proxy->counters().retries, 0u);
+  }
+}
+
+TEST(Retry, ACallAboveTheLastIdOfAGoawayIsRetriedAndTheOthersStay) {
+  Rig rig;
+  Link& client = rig.add_client();
+  // Endpoints alternate: the first and third call go to the first endpoint.
+  std::vector<int32_t> ids;
+  for (const char fill : {'a', 'b', 'c'})
+    ids.push_back(client.peer->send_request(grpc_request(), std::string(9, fill), true));
+  rig.run();
+  Link& first = rig.upstream(0);
+  Link& second = rig.upstream(1);
+  ASSERT_EQ(Rig::calls(first), (std::vector<int32_t>{1, 3}));
+  nghttp2_submit_goaway(first.peer->session(), NGHTTP2_FLAG_NONE, 1, NGHTTP2_NO_ERROR, nullptr, 0);
+  rig.run();
+  ASSERT_EQ(Rig::calls(second), (std::vector<int32_t>{1, 3}));
+  EXPECT_EQ(second.peer->messages.at(3).body, "ccccccccc");
+  EXPECT_EQ(rig.proxy->counters().retries, 1u);
+  EXPECT_FALSE(first.is_gone) << "the call that it took goes on";
+  first.peer->send_response(1, kGrpcResponse, grpc_message(1), kGrpcOk);
+  rig.run();
+  EXPECT_EQ(value_of(client.peer->messages.at(ids[0]).trailers, "grpc-status"), "0");
+  EXPECT_TRUE(first.is_gone) << "and then it is closed";
+}
+
+class ReplayLimit : public testing::TestWithParam<int> {};
+
+TEST_P(ReplayLimit, HoldsToTheOctet) {
+  config::Snapshot snapshot = Rig::plain_snapshot();
+  snapshot.limits.replay_bytes = 1000;
+  Rig rig(snapshot);
+  Link& client = rig.add_client();
+  const std::string body(static_cast<size_t>(1000 + GetParam()), 'x');
+  const int32_t id = client.peer->send_request(grpc_request(), body, true);
+  rig.run();
+  refuse_stream(rig.upstream(0), 1);
+  rig.run();
+  const bool is_within = GetParam() <= 0;
+  EXPECT_EQ(rig.has_upstream(1), is_within);
+  EXPECT_EQ(rig.proxy->counters().retries, is_within ? 1u : 0u);
+  EXPECT_EQ(rig.proxy->counters().retries_denied, is_within ? 0u : 1u);
+  if (is_within) {
+    EXPECT_EQ(rig.upstream(1).peer->messages.at(1).body, body);
+  } else {
+    EXPECT_EQ(client.peer->messages.at(id).close_code, uint32_t{NGHTTP2_REFUSED_STREAM});
+  }
+}
+
+// Here the body passes through without waiting for a connection first.
+TEST_P(ReplayLimit, HoldsOnOpenConnections) {
+  config::Snapshot snapshot = Rig::plain_snapshot();
+  snapshot.limits.replay_bytes = 1000;
+  Rig rig(snapshot);
+  Link& client = rig.add_client();
+  for (uint32_t endpoint = 0; endpoint < 2; ++endpoint) {
+    client.peer->send_request(grpc_request(), "x", true);
+    rig.run();
+    rig.upstream(endpoint).peer->send_response(1, kGrpcResponse, grpc_message(1), kGrpcOk);
+    rig.run();
+  }
+  const std::string body(static_cast<size_t>(1000 + GetParam()), 'x');
+  const int32_t id = client.peer->send_request(grpc_request(), body, true);
+  rig.run();
+  ASSERT_EQ(Rig::calls(rig.upstream(0)), (std::vector<int32_t>{3}));
+  refuse_stream(rig.upstream(0), 3);
+  rig.run();
+  if (GetParam() <= 0) {
+    ASSERT_EQ(Rig::calls(rig.upstream(1)), (std::vector<int32_t>{3}));
+    EXPECT_EQ(rig.upstream(1).peer->messages.at(3).body, body);
+  } else {
+    EXPECT_TRUE(Rig::calls(rig.upstream(1)).empty());
+    EXPECT_EQ(client.peer->messages.at(id).close_code, uint32_t{NGHTTP2_REFUSED_STREAM});
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Around, ReplayLimit, testing::Values(-1, 0, 1));
+
+TEST(Retry, NotAfterTheResponseHasBegun) {
+  Rig rig;
+  Link& client = rig.add_client();
+  const int32_t id = client.peer->send_request(grpc_request(), grpc_message(3), true);
+  rig.run();
+  Link& first = rig.upstream(0);
+  Flow& response = rig.open_response(first, 1, kGrpcResponse);
+  rig.send(response, grpc_message(3));
+  rig.run();
+  refuse_stream(first, 1);
+  rig.run();
+  EXPECT_TRUE(client.peer->messages.at(id).is_closed);
+  EXPECT_EQ(client.of_type(kRst).size(), 1u);
+  EXPECT_FALSE(rig.has_upstream(1));
+}
+
+TEST(Retry, AFailedConnectSendsWaitingCallsElsewhere) {
+  Rig rig;
+  rig.connects = false;
+  Link& client = rig.add_client();
+  const int32_t id = client.peer->send_request(grpc_request(), grpc_message(3), true);
+  rig.run();
+  ASSERT_EQ(rig.wanted.size(), 1u);
+  rig.refuse(rig.wanted[0]);
+  rig.run();
+  EXPECT_FALSE(client.peer->messages[id].has_headers);
+  rig.connect(rig.wanted.back());
+  rig.run();
+  ASSERT_EQ(Rig::calls(rig.upstream(1)).size(), 1u);
+  EXPECT_EQ(rig.proxy->counters().retries, 0u) << "nothing was sent before, so this is no second attempt";
+}
+
+TEST(Retry, WithNoEndpointLeftTheCauseIsTold) {
+  Rig rig;
+  rig.connects = false;
+  Link& client = rig.add_client();
+  const int32_t id = client.peer->send_request(grpc_request(), grpc_message(3), true);
+  rig.run();
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    ASSERT_FALSE(client.peer->messages[id].has_headers);
+    rig.refuse(rig.wanted.back());
+    rig.run();
+  }
+  const PlainList& answer = client.peer->messages.at(id).headers;
+  EXPECT_EQ(value_of(answer, ":status"), "200");
+  EXPECT_EQ(value_of(answer, "grpc-status"), "14");
+  EXPECT_EQ(value_of(answer, "grpc-message"),
+            "no endpoint of cluster shop can be reached: endpoint 127.0.0.1:1001: connection refused");
+  // Once the back-off (at most 60 ms after a first failure) is over, the next call tries again.
+  rig.pass(60 * base::kMillisecond_ns);
+  const size_t wanted_before = rig.wanted.size();
+  client.peer->send_request(grpc_request(), grpc_message(3), true);
+  rig.run();
+  ASSERT_EQ(rig.wanted.size(), wanted_before + 1);
+  rig.connect(rig.wanted.back());
+  rig.run();
+  EXPECT_EQ(rig.proxy->counters().connect_failures, 2u);
+}
+
+}  // namespace
+}  // namespace ringway::proxy
