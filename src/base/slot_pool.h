@@ -66,8 +66,8 @@ class SlotPool {
   }
 
   T* find(Handle<T> handle) noexcept {
-    // Handles name slots that exist; a default one has a generation that nothing alive has.
-    if ((handle.generation & 1) == 0) return nullptr;
+    // A default handle has a generation that nothing alive has.
+    if ((handle.generation & 1) == 0 || handle.index >= slot_count_) return nullptr;
     Slot& named = slot(handle.index);
     return named.generation == handle.generation ? object(named) : nullptr;
   }
