@@ -106,18 +106,13 @@ bool is_grpc_content_type(std::string_view value) noexcept {
 }
 
 bool is_valid_meaning(KnownName name, std::string_view value) noexcept {
+  if (is_hop_by_hop(name)) return false;  // section 8.2.2
   switch (name) {
     case KnownName::kMethod:
     case KnownName::kScheme: return !value.empty();
     case KnownName::kPath: return is_valid_path(value);
     case KnownName::kStatus: return parse_status(value) != 0;
     case KnownName::kTe: return value == "trailers";
-    case KnownName::kConnection:
-    case KnownName::kKeepAlive:
-    case KnownName::kProxyConnection:
-    case KnownName::kUpgrade:
-    case KnownName::kHttp2Settings:
-    case KnownName::kTransferEncoding: return false;  // section 8.2.2
     default: return true;
   }
 }

@@ -82,7 +82,7 @@ constexpr bool is_pseudo(KnownName name) noexcept {
   return name >= KnownName::kAuthority && name <= KnownName::kStatus;
 }
 
-// Connection-specific fields (RFC 9113 section 8.2.2), which a proxy never forwards.
+// Connection-specific fields (RFC 9113 section 8.2.2), which make a message malformed and are never forwarded.
 constexpr bool is_hop_by_hop(KnownName name) noexcept {
   return (name >= KnownName::kConnection && name <= KnownName::kHttp2Settings) || name == KnownName::kTransferEncoding;
 }

@@ -52,10 +52,9 @@ constexpr std::array<NameRule, static_cast<size_t>(KnownName::kCount)> make_rule
   set(KnownName::kGrpcStatus, Meaning::kPosition, offsetof(MessageHead, grpc_status));
   set(KnownName::kGrpcMessage, Meaning::kPosition, offsetof(MessageHead, grpc_message));
   set(KnownName::kContentLength, Meaning::kContentLength, 0);
-  for (const KnownName name :
-       {KnownName::kTe, KnownName::kConnection, KnownName::kKeepAlive, KnownName::kProxyConnection, KnownName::kUpgrade,
-        KnownName::kTransferEncoding, KnownName::kHttp2Settings}) {
-    set(name, Meaning::kRestricted, 0);
+  set(KnownName::kTe, Meaning::kRestricted, 0);
+  for (size_t i = 0; i < rules.size(); ++i) {
+    if (is_hop_by_hop(static_cast<KnownName>(i))) set(static_cast<KnownName>(i), Meaning::kRestricted, 0);
   }
   return rules;
 }

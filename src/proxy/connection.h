@@ -18,7 +18,7 @@ class Endpoint;
 struct DirtyLink : base::ListLink {};
 
 // What a timer is for is told by its owner's type; the wheel hands back the timer alone.
-enum class TimerOwner : uint8_t { kConnection, kExchange, kEndpoint };
+enum class TimerOwner : uint8_t { kConnection, kExchange };
 
 struct OwnedTimer : base::Timer {
   explicit OwnedTimer(TimerOwner owner_kind) noexcept : owner(owner_kind) {}
