@@ -95,21 +95,21 @@ struct Hop {
   uint32_t next_id = 1;
 };
 
-void add_list(Connection& connection, Memory& memory, const Event& event) {
+void send_list(Connection& connection, Stream& stream, Memory& memory, const Event& event) {
   if (event.shared != nullptr) {
-    connection.add_shared(*event.shared);
+    connection.send_headers(stream, *event.shared, event.end_stream);
   } else {
+    connection.begin_headers(stream);
     connection.add_fields(memory.fields_of(event));
+    connection.end_headers(stream, event.end_stream);
   }
 }
 
 void forward_request(Hop& hop, const Event& event, Stream*& out) {
   Memory& memory = hop.memory;
   if (event.kind == EventKind::kRequest) {
-    out = hop.upstream->open_stream(0);
-    hop.upstream->begin_headers(*out);
-    add_list(*hop.upstream, memory, event);
-    hop.upstream->end_headers(*out, event.end_stream);
+    out = hop.upstream->open_stream(nullptr);
+    send_list(*hop.upstream, *out, memory, event);
   } else if (event.kind == EventKind::kData) {
     Stream* const stream = memory.streams.find(event.stream);
     const uint32_t sent = hop.upstream->send_data(*out, event.data(), event.end_stream);
@@ -120,19 +120,17 @@ void forward_request(Hop& hop, const Event& event, Stream*& out) {
 void forward_response(Hop& hop, const Event& event, Stream& out) {
   Memory& memory = hop.memory;
   if (event.kind == EventKind::kResponse) {
-    hop.downstream->begin_headers(out);
-    add_list(*hop.downstream, memory, event);
-    hop.downstream->end_headers(out, false);
+    send_list(*hop.downstream, out, memory, event);
   } else if (event.kind == EventKind::kData) {
     hop.downstream->send_data(out, event.data(), false);
   } else if (event.kind == EventKind::kTrailers) {
-    hop.downstream->begin_trailers(out);
     if (event.shared != nullptr) {
-      hop.downstream->add_shared_trailers(out, *event.shared);
+      hop.downstream->send_trailers(out, *event.shared);
     } else {
+      hop.downstream->begin_trailers(out);
       hop.downstream->add_trailers(out, memory.fields_of(event));
+      hop.downstream->end_trailers(out);
     }
-    hop.downstream->end_trailers(out);
   }
 }
 

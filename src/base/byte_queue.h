@@ -2,6 +2,7 @@
 // takes blocks from the shard's pool and gives them back. One thread.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <span>
@@ -9,6 +10,7 @@
 
 #include "base/assert.h"
 #include "base/block_pool.h"
+#include "base/copy.h"
 
 namespace ringway::base {
 
@@ -50,7 +52,7 @@ class ByteQueue {
 
   void append(BlockPool& pool, std::span<const uint8_t> bytes) {
     if (bytes.empty()) return;
-    std::memcpy(reserve(pool, static_cast<uint32_t>(bytes.size())), bytes.data(), bytes.size());
+    copy_bytes(reserve(pool, static_cast<uint32_t>(bytes.size())), bytes.data(), bytes.size());
     tail_ += static_cast<uint32_t>(bytes.size());
   }
 
@@ -68,7 +70,10 @@ class ByteQueue {
     capacity_ = head_ = tail_ = 0;
   }
 
+  // Exchanges the bytes. Each queue then expects to hold as many again as it gave away lately.
   void swap(ByteQueue& other) noexcept {
+    expect(size());
+    other.expect(other.size());
     std::swap(block_, other.block_);
     std::swap(capacity_, other.capacity_);
     std::swap(head_, other.head_);
@@ -76,13 +81,14 @@ class ByteQueue {
   }
 
  private:
+  void expect(uint32_t size) noexcept { expected_ = std::min(std::max(size, expected_ - expected_ / 8), kExpectedMax); }
   [[gnu::noinline]] void make_room(BlockPool& pool, uint32_t size) {
     const uint32_t used = this->size();
     if (block_ != nullptr && capacity_ - used >= size && head_ >= used) {
       std::memcpy(block_, block_ + head_, used);
     } else {
       size_t capacity = 0;
-      uint8_t* block = pool.take(size_t{used} + size, capacity);
+      uint8_t* block = pool.take(std::max(size_t{used} + size, size_t{expected_}), capacity);
       if (used != 0) std::memcpy(block, block_ + head_, used);
       if (block_ != nullptr) pool.give(block_, capacity_);
       block_ = block;
@@ -96,6 +102,9 @@ class ByteQueue {
   uint32_t capacity_ = 0;
   uint32_t head_ = 0;
   uint32_t tail_ = 0;
+  // What it held before, so that it does not grow step by step each time.
+  static constexpr uint32_t kExpectedMax = 128 * 1024;
+  uint32_t expected_ = 0;
 };
 
 }  // namespace ringway::base

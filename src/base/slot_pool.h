@@ -23,6 +23,15 @@ struct Handle {
   bool operator==(const Handle&) const = default;
 };
 
+// Names an object like a handle does, by its address: resolving takes one load. For what is kept no longer than a turn.
+template <typename T>
+struct Reference {
+  T* object = nullptr;
+  uint64_t generation = 0;  // so wide that there is no padding to clear
+
+  explicit operator bool() const noexcept { return object != nullptr; }
+};
+
 template <typename T>
 class SlotPool {
  public:
@@ -40,9 +49,9 @@ class SlotPool {
   // Makes an object in a free slot; null when `capacity` are alive.
   template <typename... Arguments>
   T* create(Arguments&&... arguments) {
-    if (free_head_ == kNone && !grow()) return nullptr;
-    const uint32_t index = free_head_;
-    Slot& free = slot(index);
+    if (free_head_ == nullptr && !grow()) [[unlikely]]
+      return nullptr;
+    Slot& free = *free_head_;
     free_head_ = free.next_free;
     // Odd generations are alive. Wrap-around after 2^31 reuses of one slot is out of reach of a stale handle.
     ++free.generation;
@@ -56,13 +65,23 @@ class SlotPool {
     object_to_destroy.~T();
     ++dying.generation;
     dying.next_free = free_head_;
-    free_head_ = dying.index;
+    free_head_ = &dying;
     --live_count_;
   }
 
   Handle<T> handle(const T& object_of_pool) const noexcept {
     const Slot& named = slot_of(object_of_pool);
     return {named.index, named.generation};
+  }
+
+  Reference<T> reference(T& object_of_pool) const noexcept {
+    return {&object_of_pool, slot_of(object_of_pool).generation};
+  }
+
+  // Null when the object has died since.
+  T* find(Reference<T> reference) const noexcept {
+    if (reference.object == nullptr || slot_of(*reference.object).generation != reference.generation) return nullptr;
+    return reference.object;
   }
 
   T* find(Handle<T> handle) noexcept {
@@ -92,14 +111,13 @@ class SlotPool {
   }
 
  private:
-  static constexpr uint32_t kNone = UINT32_MAX;
   static constexpr uint32_t kChunkSlots = 64;
 
   struct Slot {
     alignas(T) unsigned char storage[sizeof(T)];
     uint32_t index;
     uint32_t generation;
-    uint32_t next_free;
+    Slot* next_free;
   };
 
   static T* object(Slot& of) noexcept { return std::launder(reinterpret_cast<T*>(of.storage)); }
@@ -108,7 +126,7 @@ class SlotPool {
   static const Slot& slot_of(const T& of) noexcept { return *reinterpret_cast<const Slot*>(&of); }
   Slot& slot(uint32_t index) noexcept { return chunks_.data()[index / kChunkSlots].get()[index % kChunkSlots]; }
 
-  bool grow() {
+  [[gnu::noinline]] bool grow() {
     if (slot_count_ >= capacity_) return false;
     chunks_.push_back(std::make_unique_for_overwrite<Slot[]>(kChunkSlots));
     const uint32_t end = slot_count_ + kChunkSlots < capacity_ ? slot_count_ + kChunkSlots : capacity_;
@@ -118,7 +136,7 @@ class SlotPool {
       fresh.index = index;
       fresh.generation = 0;
       fresh.next_free = free_head_;
-      free_head_ = index;
+      free_head_ = &fresh;
     }
     slot_count_ = end;
     return true;
@@ -128,7 +146,7 @@ class SlotPool {
   uint32_t capacity_;
   uint32_t slot_count_ = 0;
   uint32_t live_count_ = 0;
-  uint32_t free_head_ = kNone;
+  Slot* free_head_ = nullptr;
 };
 
 }  // namespace ringway::base

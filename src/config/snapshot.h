@@ -63,6 +63,7 @@ struct ForwardedOptions {
   bool x_forwarded_for = false;    // append the peer's address
   bool x_forwarded_proto = false;  // set to http or https
 
+  bool has_any() const noexcept { return x_forwarded_for || x_forwarded_proto; }
   bool operator==(const ForwardedOptions&) const = default;
 };
 

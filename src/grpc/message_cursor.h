@@ -13,6 +13,11 @@ class MessageCursor {
   void advance(std::span<const uint8_t> octets) noexcept {
     const uint8_t* p = octets.data();
     const uint8_t* const end = p + octets.size();
+    // A whole message and no more is what most DATA frames are.
+    if (is_at_boundary() && octets.size() >= 5 && length_at(p) == octets.size() - 5) [[likely]] {
+      ++message_count_;
+      return;
+    }
     while (p != end) {
       if (message_left_ != 0) {
         const auto available = static_cast<uint64_t>(end - p);
@@ -22,9 +27,7 @@ class MessageCursor {
         continue;
       }
       if (prefix_octets_ == 0 && end - p >= 5) [[likely]] {
-        uint32_t length;
-        __builtin_memcpy(&length, p + 1, sizeof length);
-        message_left_ = __builtin_bswap32(length);
+        message_left_ = length_at(p);
         ++message_count_;
         p += 5;
         continue;
@@ -44,6 +47,12 @@ class MessageCursor {
   uint32_t message_count() const noexcept { return message_count_; }  // begun so far
 
  private:
+  static uint32_t length_at(const uint8_t* prefix) noexcept {
+    uint32_t length;
+    __builtin_memcpy(&length, prefix + 1, sizeof length);
+    return __builtin_bswap32(length);
+  }
+
   uint32_t message_left_ = 0;
   uint32_t message_length_ = 0;  // while the prefix is gathered
   uint32_t message_count_ = 0;

@@ -32,7 +32,7 @@ std::string_view text_of(Status status) noexcept {
   return kTexts[static_cast<uint8_t>(status)];
 }
 
-int parse_status(std::string_view value) noexcept {
+int parse_long_status(std::string_view value) noexcept {
   if (value.empty() || value.size() > 3) return -1;
   int number = 0;
   for (const char c : value) {

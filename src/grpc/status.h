@@ -40,7 +40,12 @@ uint16_t http_status_of(Status status) noexcept;
 std::string_view text_of(Status status) noexcept;
 
 // The number in a grpc-status value; -1 when it is not one of at most three digits.
-int parse_status(std::string_view value) noexcept;
+int parse_long_status(std::string_view value) noexcept;
+inline int parse_status(std::string_view value) noexcept {
+  // Nearly all are 0.
+  const bool is_digit = value.size() == 1 && value[0] >= '0' && value[0] <= '9';
+  return is_digit ? value[0] - '0' : parse_long_status(value);
+}
 
 // Percent-encodes octets outside 0x20 to 0x7e, and '%' (PROTOCOL-HTTP2.md, Status-Message). Cuts where `out` is full,
 // never inside an escape. Returns the encoded size.

@@ -1,5 +1,6 @@
 #include "h2/block_cache.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -7,49 +8,115 @@
 #include "base/assert.h"
 
 namespace ringway::h2 {
+namespace {
 
-BlockCache::BlockCache(FieldInterner& interner) : interner_(interner), entries_(std::make_unique<Entry[]>(kEntries)) {}
-
-BlockCache::~BlockCache() {
-  begin_epoch();
-  for (uint32_t i = 0; i < kEntries; ++i) {
-    if (entries_[i].list != nullptr) release(*entries_[i].list);
-  }
+uint32_t content_hash_of(MessageKind kind, std::span<const Field> fields) noexcept {
+  uint64_t mixed = static_cast<uint64_t>(kind) + 1;
+  for (const Field& field : fields) mixed = (mixed ^ field.record->index) * 0x9e3779b97f4a7c15;
+  return static_cast<uint32_t>(mixed >> 32);
 }
 
-void BlockCache::store(uint64_t decoder_state, std::span<const uint8_t> block, MessageKind kind,
-                       std::span<const Field> fields, const MessageHead& head) {
-  ASSERT(block.size() <= kBlockSizeMax);
-  Entry& entry = entries_[hash(decoder_state, block) % kEntries];
-  // An event of this receive call may name the list that loses its place.
-  if (entry.list != nullptr) displaced_.push_back(entry.list);
+bool has_same_records(const SharedList& list, std::span<const Field> fields) noexcept {
+  return std::ranges::equal(std::span(list.fields, list.count), fields, {}, &Field::record, &Field::record);
+}
+
+}  // namespace
+
+BlockCache::BlockCache(FieldInterner& interner)
+    : interner_(interner),
+      entries_(std::make_unique<Entry[]>(kSets * kWays)),
+      buckets_(std::make_unique<SharedList*[]>(kBuckets)),
+      seen_(std::make_unique<uint32_t[]>(kSets)) {}
+
+BlockCache::~BlockCache() {
+  clear();
+  begin_epoch();
+}
+
+// False when the block is met for the first time, or has a field that must not be interned.
+bool BlockCache::intern_literals(uint64_t block_hash, std::span<Field> fields) {
+  const auto is_literal = [](const Field& field) { return field.record == nullptr; };
+  if (std::ranges::none_of(fields, is_literal)) return true;
+  uint32_t& seen = seen_[block_hash % kSets];
+  const auto rest_of_hash = static_cast<uint32_t>(block_hash >> 32);
+  if (seen != rest_of_hash) {
+    seen = rest_of_hash;
+    return false;
+  }
+  for (const Field& field : fields) {
+    if (is_literal(field) && (field.flags & kFieldNeverIndex) != 0) return false;
+  }
+  for (Field& field : fields) {
+    if (!is_literal(field)) continue;
+    FieldRecord* const record = interner_.intern(field.name(), field.known, field.value(), field.flags);
+    if (record == nullptr) {
+      clear();
+      return false;
+    }
+    field.record = record;
+    field.flags = record->flags;
+    // The list will have its own reference; until then the record stays readable for the epoch.
+    interner_.release(*record);
+  }
+  return true;
+}
+
+// The list with these records, with a reference for the caller.
+SharedList* BlockCache::list_of(MessageKind kind, std::span<const Field> fields, const MessageHead& head) {
+  const uint32_t content_hash = content_hash_of(kind, fields);
+  SharedList*& bucket = buckets_[content_hash % kBuckets];
+  for (SharedList* list = bucket; list != nullptr; list = list->next_in_bucket) {
+    if (list->content_hash != content_hash || list->kind != kind || !has_same_records(*list, fields)) continue;
+    retain(*list);
+    return list;
+  }
   void* memory = std::malloc(sizeof(SharedList) + fields.size() * sizeof(Field));
   ASSERT(memory != nullptr);
   auto* list = new (memory) SharedList();
   list->references = 1;
   list->count = static_cast<uint32_t>(fields.size());
+  list->content_hash = content_hash;
   list->kind = kind;
   list->head = head;
   for (uint32_t i = 0; i < list->count; ++i) {
     list->fields[i] = fields[i];
     FieldInterner::retain(*fields[i].record);
   }
-  entry.decoder_state = decoder_state;
-  entry.list = list;
-  entry.size = static_cast<uint32_t>(block.size());
-  std::memcpy(entry.octets, block.data(), block.size());
+  list->next_in_bucket = bucket;
+  bucket = list;
+  return list;
+}
+
+void BlockCache::store(uint64_t decoder_state, std::span<const uint8_t> block, MessageKind kind,
+                       std::span<Field> fields, const MessageHead& head) {
+  ASSERT(!block.empty() && block.size() <= kBlockSizeMax);
+  const Key key = key_of(decoder_state, block, kind);
+  if (!intern_literals(key.hash(), fields)) return;
+  Entry* const set = &entries_[key.hash() % kSets * kWays];
+  Entry* entry = std::find_if(set, set + kWays, [](const Entry& way) { return way.key.shape == 0; });
+  if (entry == set + kWays) {
+    entry = set + next_way_++ % kWays;
+    // An event of this receive call may name the list that loses its place.
+    displaced_.push_back(entry->list);
+  }
+  entry->key = key;
+  entry->list = list_of(kind, fields, head);
+  if (block.size() > kKeyOctets) std::memcpy(entry->middle, block.data() + 8, block.size() - kKeyOctets);
 }
 
 void BlockCache::clear() noexcept {
-  for (uint32_t i = 0; i < kEntries; ++i) {
-    if (entries_[i].list == nullptr) continue;
-    displaced_.push_back(entries_[i].list);
-    entries_[i].list = nullptr;
-    entries_[i].decoder_state = 0;
+  for (uint32_t i = 0; i < kSets * kWays; ++i) {
+    Entry& entry = entries_[i];
+    if (entry.key.shape == 0) continue;
+    displaced_.push_back(entry.list);
+    entry.key = {};
   }
 }
 
 void BlockCache::destroy(SharedList& list) noexcept {
+  SharedList** link = &buckets_[list.content_hash % kBuckets];
+  while (*link != &list) link = &(*link)->next_in_bucket;
+  *link = list.next_in_bucket;
   for (uint32_t i = 0; i < list.count; ++i) interner_.release(*list.fields[i].record);
   std::free(&list);
 }

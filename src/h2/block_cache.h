@@ -7,13 +7,15 @@
 #include <memory>
 #include <span>
 
+#include "base/copy.h"
 #include "base/plain_vector.h"
 #include "h2/field.h"
 #include "h2/message.h"
 
 namespace ringway::h2 {
 
-// A list of interned fields that may outlive the receive call: shared by the cache, exchanges and events.
+// A list of interned fields that may outlive the receive call: shared by the cache, exchanges and events. Blocks of
+// different connections that mean the same have the same list.
 struct SharedList {
   // The list as one encoder last wrote it; valid while that encoder's table is as it was.
   struct Encoded {
@@ -28,10 +30,10 @@ struct SharedList {
 
   uint32_t references = 0;
   uint32_t count = 0;
+  uint32_t content_hash = 0;
   MessageKind kind = MessageKind::kRequest;
   MessageHead head;
-  uint32_t route_listener = UINT32_MAX;  // for the owner: what routing found for this list, and for which listener
-  uint32_t route = 0;
+  SharedList* next_in_bucket = nullptr;
   Encoded encoded[2];  // most recently written first
   Field fields[1];     // `count` of them
 };
@@ -43,17 +45,27 @@ class BlockCache {
   BlockCache& operator=(const BlockCache&) = delete;
   ~BlockCache();
 
-  static constexpr uint32_t kBlockSizeMax = 48;
+  static constexpr uint32_t kBlockSizeMax = 64;
+  // Blocks that may be remembered and found.
+  static bool takes(std::span<const uint8_t> block) noexcept { return block.size() - 1 < kBlockSizeMax; }
 
-  // The list that `block` means to a decoder in `decoder_state` (see HpackDecoder::state), or null.
-  SharedList* find(uint64_t decoder_state, std::span<const uint8_t> block) noexcept {
-    Entry& entry = entries_[hash(decoder_state, block) % kEntries];
-    if (entry.decoder_state != decoder_state || entry.size != block.size()) return nullptr;
-    return __builtin_memcmp(entry.octets, block.data(), block.size()) == 0 ? entry.list : nullptr;
+  // The list that `block`, which is one that takes() allows, means to a decoder in `decoder_state` (see
+  // HpackDecoder::state) as a message of this kind, or null. The eight octets before the block are read too: it stands
+  // behind its frame's header.
+  SharedList* find(uint64_t decoder_state, std::span<const uint8_t> block, MessageKind kind) const noexcept {
+    const Key key = key_of(decoder_state, block, kind);
+    const Entry* const set = entries_.get() + key.hash() % kSets * kWays;
+    for (uint32_t way = 0; way < kWays; ++way) {
+      if (set[way].key == key && has_same_middle(set[way], block)) [[likely]]
+        return set[way].list;
+    }
+    return nullptr;
   }
 
-  // Remembers a block of at most kBlockSizeMax octets whose fields are all interned. The list keeps their records.
-  void store(uint64_t decoder_state, std::span<const uint8_t> block, MessageKind kind, std::span<const Field> fields,
+  // Remembers such a block, if it leaves the decoder's state as it is. Its literals are interned, which makes them
+  // records in `fields` too, when the same block is met for the second time: a client that does not index its paths
+  // repeats them, while what is new in every call would only fill the interner.
+  void store(uint64_t decoder_state, std::span<const uint8_t> block, MessageKind kind, std::span<Field> fields,
              const MessageHead& head);
 
   // Forgets all blocks, so that their records may go: a peer that cycles its table fills the cache with lists that
@@ -74,39 +86,59 @@ class BlockCache {
   }
 
  private:
-  static constexpr uint32_t kEntries = 1024;
+  // 64 connections with 64 methods each find their blocks.
+  static constexpr uint32_t kSets = 1024;
+  static constexpr uint32_t kWays = 4;
+  static constexpr uint32_t kBuckets = 1024;
 
-  struct Entry {
+  // All of a block of up to 16 octets, and both ends of a longer one.
+  struct Key {
     uint64_t decoder_state = 0;
-    SharedList* list = nullptr;
-    uint32_t size = 0;
-    uint8_t octets[kBlockSizeMax];
-  };
-
-  // The first and last octets and the state: blocks that differ only in between share an entry, no more.
-  static uint32_t hash(uint64_t decoder_state, std::span<const uint8_t> block) noexcept {
     uint64_t first = 0;
     uint64_t last = 0;
-    if (block.size() >= 8) {
-      __builtin_memcpy(&first, block.data(), 8);
-      __builtin_memcpy(&last, block.data() + block.size() - 8, 8);
-    } else if (block.size() >= 4) {
-      __builtin_memcpy(&first, block.data(), 4);
-      __builtin_memcpy(&last, block.data() + block.size() - 4, 4);
-    } else if (!block.empty()) {
-      first = block.front();
-      last = block.back();
+    uint64_t shape = 0;  // the size, and the kind above it; 0: nothing is remembered here
+
+    bool operator==(const Key&) const = default;
+    uint64_t hash() const noexcept {
+      const uint64_t mixed =
+          (first ^ (decoder_state * 0x9e3779b97f4a7c15)) * 0xa0761d6478bd642f ^ last * 0xe7037ed1a0b428db;
+      return mixed ^ (mixed >> 29);
     }
-    const uint64_t mixed =
-        (first ^ (decoder_state * 0x9e3779b97f4a7c15)) * 0xa0761d6478bd642f ^ last * 0xe7037ed1a0b428db;
-    return static_cast<uint32_t>((mixed ^ (mixed >> 29)) >> 7);
+  };
+  static constexpr uint32_t kKeyOctets = 16;
+
+  struct Entry {
+    Key key;
+    SharedList* list = nullptr;
+    uint8_t middle[kBlockSizeMax - kKeyOctets];  // what the key does not hold
+  };
+
+  static Key key_of(uint64_t decoder_state, std::span<const uint8_t> block, MessageKind kind) noexcept {
+    const size_t size = block.size();
+    Key key{decoder_state, 0, 0, size | static_cast<uint64_t>(kind) << 32};
+    __builtin_memcpy(&key.last, block.data() + size - 8, 8);
+    if (size >= 8) {
+      __builtin_memcpy(&key.first, block.data(), 8);
+    } else {
+      key.last >>= 64 - size * 8;
+    }
+    return key;
+  }
+  static bool has_same_middle(const Entry& entry, std::span<const uint8_t> block) noexcept {
+    return block.size() <= kKeyOctets ||
+           base::are_equal_bytes(entry.middle, block.data() + 8, block.size() - kKeyOctets);
   }
 
+  bool intern_literals(uint64_t block_hash, std::span<Field> fields);
+  SharedList* list_of(MessageKind kind, std::span<const Field> fields, const MessageHead& head);
   void destroy(SharedList& list) noexcept;
 
   base::PlainVector<SharedList*> displaced_;
   FieldInterner& interner_;
-  std::unique_ptr<Entry[]> entries_;
+  std::unique_ptr<Entry[]> entries_;        // in sets of kWays
+  std::unique_ptr<SharedList*[]> buckets_;  // of all lists, by content
+  std::unique_ptr<uint32_t[]> seen_;        // hashes of blocks with literals that were met once, by set
+  uint32_t next_way_ = 0;
 };
 
 }  // namespace ringway::h2

@@ -25,6 +25,7 @@ Connection::Connection(Role role, const Limits& limits, Memory& memory, uint32_t
       connection_credit_min_(std::max(limits.connection_window / 2, 1u)),
       // Until its SETTINGS arrive a server is not asked for more than it is likely to grant (RFC 9113 section 6.5.2).
       peer_max_streams_(role == Role::kClient ? 100 : 0),
+      open_streams_max_(peer_max_streams_),
       next_stream_id_(limits.first_stream_id),
       decoder_(memory.interner) {}
 
@@ -61,24 +62,47 @@ void Connection::start() {
   output_.commit(static_cast<uint32_t>(p - begin));
 }
 
-Stream* Connection::open_stream(uint32_t owner) {
+Stream* Connection::open_stream(void* owner) {
   if (!can_open_stream()) return nullptr;
   Stream* stream = add_stream(next_stream_id_);
   if (stream == nullptr) return nullptr;
-  next_stream_id_ += 2;
   stream->owner = owner;
+  next_stream_id_ += 2;
+  if (has_used_all_ids()) [[unlikely]]
+    limit_open_streams();
   return stream;
 }
 
-Stream* Connection::add_stream(uint32_t id) {
-  Stream* stream = memory_->streams.create();
-  if (stream == nullptr) return nullptr;
-  stream->id = id;
-  stream->connection = slot_;
-  stream->send_window = static_cast<int32_t>(peer_initial_window_);
-  stream->recv_window = static_cast<int32_t>(recv_initial_window_);
-  streams_.insert(*stream);
-  return stream;
+// After a change of what can_open_stream() depends on.
+void Connection::limit_open_streams() noexcept {
+  const bool is_over = has_failed_ || has_received_goaway_ || has_sent_goaway_ || has_used_all_ids();
+  open_streams_max_ = is_over ? 0 : peer_max_streams_;
+}
+
+void Connection::send_headers(Stream& stream, SharedList& list, bool end_stream) {
+  const SharedList::Encoded* const encoded = encoder_.encode_as_before(list);
+  if (encoded == nullptr) [[unlikely]] {
+    begin_headers(stream);
+    encoder_.encode_shared(list, output_, memory_->blocks);
+    end_headers(stream, end_stream);
+    return;
+  }
+  // Whatever the size, the room for the largest is moved.
+  uint8_t* const p = reserve(kFrameHeaderSize + SharedList::Encoded::kSizeMax);
+  const uint8_t flags = kFlagEndHeaders | (end_stream ? kFlagEndStream : 0);
+  write_frame_header(p, encoded->size, FrameType::kHeaders, flags, stream.id);
+  std::memcpy(p + kFrameHeaderSize, encoded->octets, SharedList::Encoded::kSizeMax);
+  output_.commit(kFrameHeaderSize + encoded->size);
+  stream.has_sent_headers = true;
+  stream.has_sent_end |= end_stream;
+}
+
+void Connection::send_trailers(Stream& stream, SharedList& list) {
+  if (stream.pending.is_empty()) [[likely]]
+    return send_headers(stream, list, true);
+  begin_trailers(stream);
+  add_trailers(stream, {list.fields, list.count});
+  end_trailers(stream);
 }
 
 void Connection::close_stream(Stream& stream) {
@@ -128,12 +152,6 @@ void Connection::begin_trailers(Stream& stream) {
   if (!headers_are_stateless_) begin_headers(stream);
 }
 
-void Connection::add_shared_trailers(Stream& stream, SharedList& list) {
-  if (!headers_are_stateless_) [[likely]]
-    return add_shared(list);
-  add_trailers(stream, {list.fields, list.count});
-}
-
 void Connection::add_trailers(Stream& stream, std::span<const Field> fields) {
   if (!headers_are_stateless_) [[likely]]
     return add_fields(fields);
@@ -149,11 +167,12 @@ void Connection::end_trailers(Stream& stream) {
   list_sendable(stream);
 }
 
-inline void Connection::write_data_frame(Stream& stream, std::span<const uint8_t> octets, bool end_stream) {
+[[gnu::always_inline]] inline void Connection::write_data_frame(Stream& stream, std::span<const uint8_t> octets,
+                                                                bool end_stream) {
   const auto size = static_cast<uint32_t>(octets.size());
   uint8_t* p = reserve(kFrameHeaderSize + size);
   p = write_frame_header(p, size, FrameType::kData, end_stream ? kFlagEndStream : 0, stream.id);
-  if (size != 0) std::memcpy(p, octets.data(), size);
+  base::copy_bytes(p, octets.data(), size);
   output_.commit(kFrameHeaderSize + size);
   stream.send_window -= static_cast<int32_t>(size);
   send_window_ -= size;
@@ -161,16 +180,20 @@ inline void Connection::write_data_frame(Stream& stream, std::span<const uint8_t
 }
 
 uint32_t Connection::send_data(Stream& stream, std::span<const uint8_t> octets, bool end_stream) {
-  if (stream.is_reset || has_failed_) return static_cast<uint32_t>(octets.size());
+  // Any peer takes frames of a quantum.
+  static_assert(kQuantum <= kFrameSizeDefault);
   const auto size = static_cast<uint32_t>(octets.size());
-  const bool fits =
-      stream.pending.is_empty() && !is_write_blocked_ && size <= kQuantum &&
-      output_.size() + size <= kDirectOutputMax && size <= peer_max_frame_size_ &&
-      (size == 0 || (static_cast<int64_t>(size) <= send_window_ && static_cast<int32_t>(size) <= stream.send_window));
-  if (fits) [[likely]] {
-    write_data_frame(stream, octets, end_stream);
-    return size;
-  }
+  const bool fits = size <= kQuantum && static_cast<int64_t>(size) <= send_window_ &&
+                    static_cast<int32_t>(size) <= stream.send_window && stream.pending.is_empty() &&
+                    !is_write_blocked_ && output_.size() + size <= kDirectOutputMax && !stream.is_reset && !has_failed_;
+  if (!fits) [[unlikely]]
+    return keep_data(stream, octets, end_stream);
+  write_data_frame(stream, octets, end_stream);
+  return size;
+}
+
+[[gnu::noinline]] uint32_t Connection::keep_data(Stream& stream, std::span<const uint8_t> octets, bool end_stream) {
+  if (stream.is_reset || has_failed_) return static_cast<uint32_t>(octets.size());
   stream.pending.append(memory_->blocks, octets);
   stream.ends_after_pending |= end_stream;
   list_sendable(stream);
@@ -296,6 +319,7 @@ void Connection::send_goaway(uint32_t last_stream_id, ErrorCode code, std::strin
   output_.commit(kFrameHeaderSize + size);
   has_sent_goaway_ = true;
   goaway_last_id_ = last_stream_id;
+  limit_open_streams();
 }
 
 void Connection::validate() {

@@ -44,11 +44,11 @@ class Connection {
   void receive(std::span<const uint8_t> bytes);
 
   // Client role. Null when the peer's limit, our id space, or a GOAWAY forbids it.
-  Stream* open_stream(uint32_t owner);
-  bool can_open_stream() const noexcept {
-    return streams_.count() < peer_max_streams_ && next_stream_id_ <= kStreamIdMax && !has_failed_ &&
-           !has_received_goaway_ && !has_sent_goaway_;
-  }
+  Stream* open_stream(void* owner);
+  bool can_open_stream() const noexcept { return streams_.count() < open_streams_max_; }
+
+  // Writes the whole HEADERS frame of a list: of a message, or of trailers where nothing of the body waits.
+  void send_headers(Stream& stream, SharedList& list, bool end_stream);
 
   // Writes one HEADERS frame (and CONTINUATION where needed): begin, add each field, end. Nothing else may be called
   // in between.
@@ -59,13 +59,12 @@ class Connection {
     encoder_.begin_block(output_, memory_->blocks);
   }
   void add_field(const Field& field) { encoder_.encode(field, output_, memory_->blocks); }
-  void add_shared(SharedList& list) { encoder_.encode_shared(list, output_, memory_->blocks); }
   void add_fields(std::span<const Field> fields) { encoder_.encode_all(fields, output_, memory_->blocks); }
   void end_headers(Stream& stream, bool end_stream);
 
-  // Trailers end the stream; behind DATA that still waits they wait too. Begin, add each field, end.
+  // Trailers end the stream; behind DATA that still waits they wait too. A list at once, or begin, add fields, end.
+  void send_trailers(Stream& stream, SharedList& list);
   void begin_trailers(Stream& stream);
-  void add_shared_trailers(Stream& stream, SharedList& list);
   void add_trailers(Stream& stream, std::span<const Field> fields);
   void end_trailers(Stream& stream);
 
@@ -126,8 +125,10 @@ class Connection {
   void validate();
 
  private:
-  // Receiving (connection_receive.cc). Each takes a complete frame payload, except for DATA.
+  // Receiving (connection_receive.cc; connection_control.cc for frames that carry no part of a message). Each takes a
+  // complete frame payload, except for DATA.
   const uint8_t* receive_preface(const uint8_t* p, const uint8_t* end);
+  const uint8_t* receive_plain_frames(const uint8_t* p, const uint8_t* end);
   const uint8_t* receive_frame(const uint8_t* p, const uint8_t* end);
   const uint8_t* receive_data_payload(const uint8_t* p, const uint8_t* end);
   void receive_stashed(const uint8_t*& p, const uint8_t* end);
@@ -135,11 +136,12 @@ class Connection {
   static uint32_t bytes_needed(FrameHeader header) noexcept;
   bool check_frame(FrameHeader header);
   void dispatch(FrameHeader header, const uint8_t* payload);
-  bool receive_whole_data(FrameHeader header, const uint8_t* payload);
+  bool receive_whole_data(uint32_t stream_id, bool end_stream, std::span<const uint8_t> octets);
   void begin_data(FrameHeader header, uint32_t padding);
   void on_headers(FrameHeader header, const uint8_t* payload);
   void on_continuation(FrameHeader header, const uint8_t* payload);
-  void on_header_block(uint32_t stream_id, bool end_stream, std::span<const uint8_t> block);
+  void on_header_block(uint32_t stream_id, bool end_stream, std::span<const uint8_t> octets);
+  void take_header_block(uint32_t stream_id, bool end_stream, std::span<const uint8_t> octets);
   // What became of a header block.
   enum class Verdict : uint8_t { kGood, kMalformed, kTooLarge, kUndecodable };
   Verdict read_block(std::span<const uint8_t> octets, MessageKind kind, Event& event);
@@ -170,12 +172,36 @@ class Connection {
   }
   void write_connection_credit();
   void write_stream_credit(Stream& stream);
-  Stream* add_stream(uint32_t id);
-  Event& add_event(EventKind kind, const Stream& stream);
-  Event& add_connection_event(EventKind kind);
+  [[gnu::always_inline]] Stream* add_stream(uint32_t id) {
+    Stream* const stream = memory_->streams.create();
+    if (stream == nullptr) [[unlikely]]
+      return nullptr;
+    stream->id = id;
+    stream->connection = slot_;
+    stream->send_window = static_cast<int32_t>(peer_initial_window_);
+    stream->recv_window = static_cast<int32_t>(recv_initial_window_);
+    streams_.insert(*stream);
+    return stream;
+  }
+  Event& add_event(EventKind kind, Stream& stream) {
+    Event& event = memory_->events.add();
+    event.kind = kind;
+    event.end_stream = false;
+    event.stream = memory_->streams.reference(stream);
+    return event;
+  }
+  Event& add_connection_event(EventKind kind) {
+    Event& event = memory_->events.add();
+    event.kind = kind;
+    event.end_stream = false;
+    event.stream = {};
+    return event;
+  }
 
   // Sending (connection.cc).
+  void limit_open_streams() noexcept;
   uint8_t* reserve(uint32_t size) { return output_.reserve(memory_->blocks, size); }
+  uint32_t keep_data(Stream& stream, std::span<const uint8_t> octets, bool end_stream);
   void write_data_frame(Stream& stream, std::span<const uint8_t> octets, bool end_stream);
   void write_pending_trailers(Stream& stream);
   void split_block(uint32_t frame_offset, uint32_t block_size, uint8_t flags, uint32_t stream_id);
@@ -207,6 +233,7 @@ class Connection {
   uint32_t peer_initial_window_ = kWindowDefault;
   uint32_t peer_max_frame_size_ = kFrameSizeDefault;
   uint32_t peer_max_streams_;
+  uint32_t open_streams_max_;                      // the same, or none when no more may be opened at all
   uint32_t recv_initial_window_ = kWindowDefault;  // ours as far as the peer has acknowledged it
 
   uint32_t next_stream_id_;

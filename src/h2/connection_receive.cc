@@ -14,6 +14,12 @@ constexpr uint32_t kContinuationsMax = 8;
 // Control frames that wait behind a blocked send: beyond this the peer only makes us answer and does not read.
 constexpr uint32_t kOutputMax = 1u << 20;
 
+// HEADERS that are a whole block and no more.
+bool is_plain_headers(FrameType type, uint8_t flags) noexcept {
+  constexpr uint8_t kShape = kFlagPadded | kFlagPriority | kFlagEndHeaders;
+  return type == FrameType::kHeaders && (flags & kShape) == kFlagEndHeaders;
+}
+
 }  // namespace
 
 void Connection::fail(ErrorCode code, std::string_view reason) {
@@ -34,22 +40,6 @@ void Connection::refuse_stream_id(uint32_t stream_id, ErrorCode code) {
   remember_reset(stream_id);
   write_rst_stream(reserve(kRstStreamFrameSize), stream_id, code);
   output_.commit(kRstStreamFrameSize);
-}
-
-inline Event& Connection::add_event(EventKind kind, const Stream& stream) {
-  Event& event = memory_->events.add();
-  event.kind = kind;
-  event.end_stream = false;
-  event.stream = memory_->streams.handle(stream);
-  return event;
-}
-
-Event& Connection::add_connection_event(EventKind kind) {
-  Event& event = memory_->events.add();
-  event.kind = kind;
-  event.end_stream = false;
-  event.stream = {};
-  return event;
 }
 
 bool Connection::is_idle(uint32_t stream_id) const noexcept {
@@ -75,7 +65,7 @@ const uint8_t* Connection::receive_preface(const uint8_t* p, const uint8_t* end)
 
 // How many octets the frame at `p` needs before it can be acted upon: all of it, but of a DATA frame only the header
 // and the pad length.
-inline uint32_t Connection::bytes_needed(FrameHeader header) noexcept {
+uint32_t Connection::bytes_needed(FrameHeader header) noexcept {
   if (header.type == FrameType::kData) [[likely]] {
     return kFrameHeaderSize + (header.has(kFlagPadded) && header.length != 0 ? 1 : 0);
   }
@@ -84,7 +74,7 @@ inline uint32_t Connection::bytes_needed(FrameHeader header) noexcept {
 }
 
 // The address behind what was taken; null when the frame is not complete.
-inline const uint8_t* Connection::receive_frame(const uint8_t* p, const uint8_t* end) {
+const uint8_t* Connection::receive_frame(const uint8_t* p, const uint8_t* end) {
   const auto available = static_cast<uint32_t>(end - p);
   if (available < kFrameHeaderSize) [[unlikely]]
     return nullptr;
@@ -96,9 +86,6 @@ inline const uint8_t* Connection::receive_frame(const uint8_t* p, const uint8_t*
     if (!check_frame(header)) return end;
   }
   if (header.type == FrameType::kData) {
-    if (available - kFrameHeaderSize >= header.length && !header.has(kFlagPadded)) [[likely]] {
-      if (receive_whole_data(header, p + kFrameHeaderSize)) return p + kFrameHeaderSize + header.length;
-    }
     begin_data(header, needed == kFrameHeaderSize + 1 ? p[kFrameHeaderSize] : 0);
   } else if (header.type == FrameType::kHeaders) {
     on_headers(header, p + kFrameHeaderSize);
@@ -129,28 +116,6 @@ void Connection::receive_stashed(const uint8_t*& p, const uint8_t* end) {
   std::memcpy(copy, partial_.data(), size);
   partial_.release(memory_->blocks);
   receive_frame(copy, copy + size);
-}
-
-void Connection::receive(std::span<const uint8_t> bytes) {
-  memory_->begin_receive();
-  const uint8_t* p = bytes.data();
-  const uint8_t* const end = p + bytes.size();
-  if (preface_left_ != 0 && !has_failed_) p = receive_preface(p, end);
-  while (p != end && !has_failed_) {
-    if (data_left_ != 0 || data_padding_left_ != 0) {
-      p = receive_data_payload(p, end);
-    } else if (!partial_.is_empty()) {
-      receive_stashed(p, end);
-    } else {
-      const uint8_t* const next = receive_frame(p, end);
-      if (next == nullptr) {
-        stash(p, end);
-        break;
-      }
-      p = next;
-    }
-  }
-  if (output_.size() > kOutputMax && !has_failed_) fail(ErrorCode::kEnhanceYourCalm, "answers are not read");
 }
 
 // What holds for every frame before its payload is looked at, where its caller found that something may be wrong.
@@ -191,21 +156,19 @@ void Connection::dispatch(FrameHeader header, const uint8_t* payload) {
 
 // A DATA frame that is all there, without padding, within every bound: the common one, in one go. False: it was not,
 // and nothing has been done.
-bool Connection::receive_whole_data(FrameHeader header, const uint8_t* payload) {
-  Stream* const stream = header.stream_id != 0 ? streams_.find(header.stream_id) : nullptr;
-  if (stream == nullptr || header.length == 0 || header.length > recv_window_) return false;
+inline bool Connection::receive_whole_data(uint32_t stream_id, bool end_stream, std::span<const uint8_t> octets) {
+  Stream* const stream = streams_.find(stream_id);
+  const auto size = static_cast<uint32_t>(octets.size());
+  if (stream == nullptr || size == 0 || size > recv_window_) return false;
   if (stream->is_reset || stream->has_received_end || !stream->has_received_headers) return false;
-  if (static_cast<int32_t>(header.length) > stream->recv_window || stream->recv_length_left != Stream::kNoLength) {
-    return false;
-  }
-  recv_window_ -= header.length;
-  give_connection_credit(header.length);
-  stream->recv_window -= static_cast<int32_t>(header.length);
-  const bool end_stream = header.has(kFlagEndStream);
+  if (static_cast<int32_t>(size) > stream->recv_window || stream->recv_length_left != Stream::kNoLength) return false;
+  recv_window_ -= size;
+  give_connection_credit(size);
+  stream->recv_window -= static_cast<int32_t>(size);
   stream->has_received_end = end_stream;
   Event& event = add_event(EventKind::kData, *stream);
-  event.data_octets = payload;
-  event.data_size = header.length;
+  event.data_octets = octets.data();
+  event.data_size = size;
   event.end_stream = end_stream;
   return true;
 }
@@ -271,10 +234,6 @@ const uint8_t* Connection::receive_data_payload(const uint8_t* p, const uint8_t*
 }
 
 void Connection::on_headers(FrameHeader header, const uint8_t* payload) {
-  constexpr uint8_t kShape = kFlagPadded | kFlagPriority | kFlagEndHeaders;
-  if ((header.flags & kShape) == kFlagEndHeaders && header.stream_id != 0) [[likely]] {
-    return on_header_block(header.stream_id, header.has(kFlagEndStream), {payload, header.length});
-  }
   if (header.stream_id == 0) return fail(ErrorCode::kProtocolError, "HEADERS on stream 0");
   uint32_t skip = 0;
   uint32_t padding = 0;
@@ -308,7 +267,8 @@ void Connection::on_continuation(FrameHeader header, const uint8_t* payload) {
   header_block_.append(memory_->blocks, {payload, header.length});
   if (!header.has(kFlagEndHeaders)) return;
   const uint32_t size = header_block_.size();
-  auto* copy = reinterpret_cast<uint8_t*>(memory_->arena.allocate(size));
+  // A block stands behind its frame's header (BlockCache::find).
+  auto* copy = reinterpret_cast<uint8_t*>(memory_->arena.allocate(kFrameHeaderSize + size)) + kFrameHeaderSize;
   if (size != 0) std::memcpy(copy, header_block_.data(), size);
   header_block_.release(memory_->blocks);
   const uint32_t stream_id = block_stream_id_;
@@ -318,9 +278,9 @@ void Connection::on_continuation(FrameHeader header, const uint8_t* payload) {
 
 // Finds a block among those that were decoded and checked before, or does it now. Sets the event's list and head.
 inline Connection::Verdict Connection::read_block(std::span<const uint8_t> octets, MessageKind kind, Event& event) {
-  if (octets.size() <= BlockCache::kBlockSizeMax) [[likely]] {
-    SharedList* const list = memory_->block_cache.find(decoder_.state(), octets);
-    if (list != nullptr && list->kind == kind) [[likely]] {
+  if (BlockCache::takes(octets)) [[likely]] {
+    SharedList* const list = memory_->block_cache.find(decoder_.state(), octets, kind);
+    if (list != nullptr) [[likely]] {
       event.shared = list;
       return Verdict::kGood;
     }
@@ -329,7 +289,14 @@ inline Connection::Verdict Connection::read_block(std::span<const uint8_t> octet
 }
 
 void Connection::on_header_block(uint32_t stream_id, bool end_stream, std::span<const uint8_t> octets) {
-  Stream* const stream = streams_.find(stream_id);
+  take_header_block(stream_id, end_stream, octets);
+}
+
+[[gnu::always_inline]] inline void Connection::take_header_block(uint32_t stream_id, bool end_stream,
+                                                                 std::span<const uint8_t> octets) {
+  // A client's ids only grow: beyond the last there is nothing to find.
+  const bool is_new = role_ == Role::kServer && stream_id > last_peer_stream_id_;
+  Stream* const stream = is_new ? nullptr : streams_.find(stream_id);
   MessageKind kind = MessageKind::kRequest;
   if (stream != nullptr) kind = stream->has_received_headers ? MessageKind::kTrailers : MessageKind::kResponse;
   // Made in its place in the list, and taken out again by who has no use for it.
@@ -337,14 +304,13 @@ void Connection::on_header_block(uint32_t stream_id, bool end_stream, std::span<
   event.end_stream = end_stream;
   // The block is decoded whatever becomes of its stream: the tables of both ends must agree.
   const Verdict verdict = read_block(octets, kind, event);
-  if (verdict == Verdict::kUndecodable) {
+  if (verdict == Verdict::kUndecodable) [[unlikely]] {
     memory_->events.pop_back();
     return fail(ErrorCode::kCompressionError, "header block cannot be decoded");
   }
   if (stream != nullptr) return on_later_headers(*stream, kind, verdict, event);
-  if (role_ == Role::kServer && (stream_id & 1) == 1 && is_idle(stream_id)) {
+  if (is_new && (stream_id & 1) == 1) [[likely]]
     return on_new_request(stream_id, verdict, event);
-  }
   memory_->events.pop_back();
   if (is_idle(stream_id)) return fail(ErrorCode::kProtocolError, "HEADERS on an idle stream");
   // Closed. In flight when a reset crossed it, or an id that may not come again (sections 5.1 and 5.1.1).
@@ -368,9 +334,9 @@ Connection::Verdict Connection::decode_block(std::span<const uint8_t> octets, Me
   event.fields_count = memory_->fields.size() - event.fields_first;
   event.literal_octets = block.literal_octets;
   if (block.is_too_large) return Verdict::kTooLarge;
-  const std::span<const Field> fields = memory_->fields_of(event);
+  const std::span<Field> fields(memory_->fields.data() + event.fields_first, event.fields_count);
   if (block.is_malformed || !check_message(kind, fields, head)) return Verdict::kMalformed;
-  if (octets.size() <= BlockCache::kBlockSizeMax && block.literal_octets == 0 && state == decoder_.state()) {
+  if (BlockCache::takes(octets) && state == decoder_.state()) {
     memory_->block_cache.store(state, octets, kind, fields, head);
   }
   return Verdict::kGood;
@@ -382,7 +348,7 @@ void Connection::drop_request(uint32_t stream_id, ErrorCode code) {
   refuse_stream_id(stream_id, code);
 }
 
-void Connection::on_new_request(uint32_t stream_id, Verdict verdict, Event& event) {
+inline void Connection::on_new_request(uint32_t stream_id, Verdict verdict, Event& event) {
   last_peer_stream_id_ = stream_id;
   if (stream_id > goaway_last_id_) {
     memory_->events.pop_back();  // announced as not processed (section 6.8)
@@ -400,7 +366,7 @@ void Connection::on_new_request(uint32_t stream_id, Verdict verdict, Event& even
   stream->has_received_end = event.end_stream;
   if (head.has_content_length) stream->recv_length_left = head.content_length;
   event.kind = verdict == Verdict::kTooLarge ? EventKind::kListTooLarge : EventKind::kRequest;
-  event.stream = memory_->streams.handle(*stream);
+  event.stream = memory_->streams.reference(*stream);
 }
 
 // The event of a message that is not passed on goes; what is wrong with it, if anything, is told by another.
@@ -410,7 +376,7 @@ void Connection::drop_message(Stream& stream, ErrorCode code) {
 }
 
 // Trailers of a request; responses, informational or final, and their trailers.
-void Connection::on_later_headers(Stream& stream, MessageKind kind, Verdict verdict, Event& event) {
+inline void Connection::on_later_headers(Stream& stream, MessageKind kind, Verdict verdict, Event& event) {
   if (stream.is_reset) {
     memory_->events.pop_back();
     return;
@@ -436,137 +402,55 @@ void Connection::on_later_headers(Stream& stream, MessageKind kind, Verdict verd
     if (head.has_content_length && !event.end_stream) stream.recv_length_left = head.content_length;
   }
   stream.has_received_end = event.end_stream;
-  event.stream = memory_->streams.handle(stream);
+  event.stream = memory_->streams.reference(stream);
 }
 
-void Connection::on_rst_stream(FrameHeader header, const uint8_t* payload) {
-  if (header.length != 4) return fail(ErrorCode::kFrameSizeError, "RST_STREAM of wrong length");
-  if (header.stream_id == 0 || is_idle(header.stream_id)) {
-    return fail(ErrorCode::kProtocolError, "RST_STREAM on an idle stream");
-  }
-  Stream* stream = streams_.find(header.stream_id);
-  if (stream == nullptr || stream->is_reset) return;
-  stream->is_reset = true;
-  remember_reset(stream->id);
-  if (stream->is_linked()) stream->unlink();
-  stream->pending.release(memory_->blocks);
-  stream->pending_trailers.release(memory_->blocks);
-  add_event(EventKind::kReset, *stream).code = static_cast<ErrorCode>(load_32(payload));
-}
-
-void Connection::on_settings(FrameHeader header, const uint8_t* payload) {
-  if (header.stream_id != 0) return fail(ErrorCode::kProtocolError, "SETTINGS on a stream");
-  if (header.has(kFlagAck)) {
-    if (header.length != 0) return fail(ErrorCode::kFrameSizeError, "SETTINGS acknowledgement with a payload");
-    return on_settings_ack();
-  }
-  if (header.length % 6 != 0) return fail(ErrorCode::kFrameSizeError, "SETTINGS of wrong length");
-  for (uint32_t offset = 0; offset < header.length; offset += 6) {
-    if (!apply_setting(load_16(payload + offset), load_32(payload + offset + 2))) return;
-  }
-  has_received_settings_ = true;
-  write_frame_header(reserve(kFrameHeaderSize), 0, FrameType::kSettings, kFlagAck, 0);
-  output_.commit(kFrameHeaderSize);
-  add_connection_event(EventKind::kSettings);
-}
-
-bool Connection::apply_setting(uint16_t id, uint32_t value) {
-  switch (static_cast<SettingId>(id)) {
-    case SettingId::kHeaderTableSize: encoder_.set_peer_table_size(value); break;
-    case SettingId::kEnablePush:
-      if (value > 1 || (value == 1 && role_ == Role::kClient)) {
-        fail(ErrorCode::kProtocolError, "SETTINGS_ENABLE_PUSH out of range");
-      }
-      break;
-    case SettingId::kMaxConcurrentStreams: peer_max_streams_ = value; break;
-    case SettingId::kInitialWindowSize: {
-      if (value > kWindowMax) {
-        fail(ErrorCode::kFlowControlError, "SETTINGS_INITIAL_WINDOW_SIZE out of range");
+// Takes whole DATA and HEADERS frames that have neither padding, priority nor a continuation, one after the other: most
+// of what there is. Stops before the first that is something else and returns its address.
+inline const uint8_t* Connection::receive_plain_frames(const uint8_t* p, const uint8_t* end) {
+  while (static_cast<size_t>(end - p) >= kFrameHeaderSize) {
+    const auto [length, type, flags, stream_id] = parse_frame_header(p);
+    const uint8_t* const payload = p + kFrameHeaderSize;
+    if (length > kFrameSizeDefault || length > static_cast<size_t>(end - payload)) break;
+    const bool end_stream = (flags & kFlagEndStream) != 0;
+    if (type == FrameType::kData) {
+      if ((flags & kFlagPadded) != 0 || !receive_whole_data(stream_id, end_stream, {payload, length})) break;
+    } else if (is_plain_headers(type, flags) && stream_id != 0) {
+      take_header_block(stream_id, end_stream, {payload, length});
+      if (has_failed_) [[unlikely]]
         break;
-      }
-      // All open streams move by the difference and may become negative (section 6.9.2).
-      const int64_t change = static_cast<int64_t>(value) - peer_initial_window_;
-      peer_initial_window_ = value;
-      bool has_overflown = false;
-      streams_.for_each([&](Stream& stream) {
-        const int64_t window = stream.send_window + change;
-        has_overflown |= window > kWindowMax;
-        stream.send_window = static_cast<int32_t>(std::min(window, kWindowMax));
-        list_sendable(stream);
-      });
-      if (has_overflown) fail(ErrorCode::kFlowControlError, "SETTINGS_INITIAL_WINDOW_SIZE overflows a stream");
+    } else {
       break;
     }
-    case SettingId::kMaxFrameSize:
-      if (value < kFrameSizeDefault || value > kFrameSizeMax) {
-        // Not kept: until it hears of the failure the owner may still write, and zero would be a division by zero.
-        fail(ErrorCode::kProtocolError, "SETTINGS_MAX_FRAME_SIZE out of range");
+    p = payload + length;
+  }
+  return p;
+}
+
+void Connection::receive(std::span<const uint8_t> bytes) {
+  memory_->begin_receive();
+  const uint8_t* p = bytes.data();
+  const uint8_t* const end = p + bytes.size();
+  if (preface_left_ != 0 && !has_failed_) p = receive_preface(p, end);
+  while (p != end && !has_failed_) {
+    if (data_left_ != 0 || data_padding_left_ != 0) {
+      p = receive_data_payload(p, end);
+    } else if (!partial_.is_empty()) {
+      receive_stashed(p, end);
+    } else {
+      if (block_stream_id_ == 0 && has_received_settings_) [[likely]] {
+        p = receive_plain_frames(p, end);
+        if (p == end || has_failed_) break;
+      }
+      const uint8_t* const next = receive_frame(p, end);
+      if (next == nullptr) {
+        stash(p, end);
         break;
       }
-      peer_max_frame_size_ = value;
-      break;
-    default: break;
-  }
-  return !has_failed_;
-}
-
-// From now on the peer counts with our initial window; its earlier streams move by the difference.
-void Connection::on_settings_ack() {
-  if (has_received_settings_ack_) return;
-  has_received_settings_ack_ = true;
-  const int64_t change = static_cast<int64_t>(limits_.stream_window) - recv_initial_window_;
-  recv_initial_window_ = limits_.stream_window;
-  streams_.for_each([change](Stream& stream) { stream.recv_window += static_cast<int32_t>(change); });
-}
-
-void Connection::on_ping(FrameHeader header, const uint8_t* payload) {
-  if (header.length != 8) return fail(ErrorCode::kFrameSizeError, "PING of wrong length");
-  if (header.stream_id != 0) return fail(ErrorCode::kProtocolError, "PING on a stream");
-  if (header.has(kFlagAck)) {
-    add_connection_event(EventKind::kPingAck);
-    return;
-  }
-  write_ping(reserve(kPingFrameSize), true, payload);
-  output_.commit(kPingFrameSize);
-}
-
-void Connection::on_goaway(FrameHeader header, const uint8_t* payload) {
-  if (header.length < 8) return fail(ErrorCode::kFrameSizeError, "GOAWAY too short");
-  if (header.stream_id != 0) return fail(ErrorCode::kProtocolError, "GOAWAY on a stream");
-  const uint32_t last_id = load_32(payload) & kStreamIdMax;
-  has_received_goaway_ = true;
-  // The announced id may only fall (section 6.8); a larger one changes nothing.
-  peer_goaway_last_id_ = std::min(peer_goaway_last_id_, last_id);
-  Event& event = add_connection_event(EventKind::kGoaway);
-  event.code = static_cast<ErrorCode>(load_32(payload + 4));
-  event.last_stream_id = peer_goaway_last_id_;
-  event.data_octets = payload + 8;
-  event.data_size = header.length - 8;
-}
-
-void Connection::on_window_update(FrameHeader header, const uint8_t* payload) {
-  if (header.length != 4) return fail(ErrorCode::kFrameSizeError, "WINDOW_UPDATE of wrong length");
-  const uint32_t increment = load_32(payload) & kStreamIdMax;
-  if (header.stream_id == 0) {
-    if (increment == 0) return fail(ErrorCode::kProtocolError, "WINDOW_UPDATE of zero");
-    if (send_window_ + increment > kWindowMax) {
-      return fail(ErrorCode::kFlowControlError, "connection window overflows");
+      p = next;
     }
-    send_window_ += increment;
-    add_connection_event(EventKind::kWindowOpened);
-    return;
   }
-  Stream* stream = streams_.find(header.stream_id);
-  if (stream == nullptr) {
-    if (is_idle(header.stream_id)) fail(ErrorCode::kProtocolError, "WINDOW_UPDATE on an idle stream");
-    return;
-  }
-  if (stream->is_reset) return;
-  if (increment == 0) return fail_stream(*stream, ErrorCode::kProtocolError);
-  const int64_t window = int64_t{stream->send_window} + increment;
-  if (window > kWindowMax) return fail_stream(*stream, ErrorCode::kFlowControlError);
-  stream->send_window = static_cast<int32_t>(window);
-  list_sendable(*stream);
+  if (output_.size() > kOutputMax && !has_failed_) fail(ErrorCode::kEnhanceYourCalm, "answers are not read");
 }
 
 }  // namespace ringway::h2

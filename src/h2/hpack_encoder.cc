@@ -88,6 +88,7 @@ void HpackEncoder::set_peer_table_size(uint32_t bytes) noexcept {
   if (size == table_bytes_max_ && announce_lowest_ == UINT32_MAX) return;
   if (size < announce_lowest_) announce_lowest_ = size;
   table_bytes_max_ = size;
+  state_ = next_codec_state();
 }
 
 void HpackEncoder::announce_size(base::ByteQueue& out, base::BlockPool& pool) {
@@ -132,12 +133,7 @@ void HpackEncoder::encode_all(std::span<const Field> fields, base::ByteQueue& ou
   out.commit(static_cast<uint32_t>(p - begin));
 }
 
-void HpackEncoder::encode_shared_slowly(SharedList& list, base::ByteQueue& out, base::BlockPool& pool) {
-  SharedList::Encoded& earlier = list.encoded[1];
-  if (earlier.encoder_state == state_ && ++earlier.uses < SharedList::Encoded::kUsesMax) {
-    append_encoded(earlier, out, pool);
-    return;
-  }
+void HpackEncoder::encode_shared(SharedList& list, base::ByteQueue& out, base::BlockPool& pool) {
   const uint64_t state = state_;
   const uint32_t begin = out.size();
   encode_all({list.fields, list.count}, out, pool);

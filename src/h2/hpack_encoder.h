@@ -48,15 +48,21 @@ class HpackEncoder {
   // Appends many fields; the same as encode() for each, with the loop's state in registers.
   void encode_all(std::span<const Field> fields, base::ByteQueue& out, base::BlockPool& pool);
 
-  // Appends a shared list, by copying what was written for it before if the table is still the same.
-  void encode_shared(SharedList& list, base::ByteQueue& out, base::BlockPool& pool) {
-    SharedList::Encoded& latest = list.encoded[0];
-    if (latest.encoder_state == state_ && ++latest.uses < SharedList::Encoded::kUsesMax) [[likely]] {
-      append_encoded(latest, out, pool);
-    } else {
-      encode_shared_slowly(list, out, pool);
+  // A whole block: what was written for the list before, if that is still right. Null: begin_block(), then
+  // encode_shared().
+  const SharedList::Encoded* encode_as_before(SharedList& list) noexcept {
+    SharedList::Encoded* encoded = &list.encoded[0];
+    if (encoded->encoder_state != state_) [[unlikely]] {
+      if ((++encoded)->encoder_state != state_) return nullptr;
     }
+    if (++encoded->uses >= SharedList::Encoded::kUsesMax) [[unlikely]]
+      return nullptr;
+    ++block_number_;
+    return encoded;
   }
+
+  // Appends a shared list and remembers how it was written.
+  void encode_shared(SharedList& list, base::ByteQueue& out, base::BlockPool& pool);
 
   uint32_t table_bytes() const noexcept { return table_bytes_; }
   uint32_t entry_count() const noexcept { return inserted_ - oldest_; }
@@ -91,11 +97,6 @@ class HpackEncoder {
     entry(slot.number).used_in_block = block_number_;
     return kStaticTableSize + (inserted_ - slot.number);
   }
-  static void append_encoded(const SharedList::Encoded& encoded, base::ByteQueue& out, base::BlockPool& pool) {
-    __builtin_memcpy(out.reserve(pool, SharedList::Encoded::kSizeMax), encoded.octets, SharedList::Encoded::kSizeMax);
-    out.commit(encoded.size);
-  }
-  void encode_shared_slowly(SharedList& list, base::ByteQueue& out, base::BlockPool& pool);
   void announce_size(base::ByteQueue& out, base::BlockPool& pool);
   void encode_slowly(const Field& field, base::ByteQueue& out, base::BlockPool& pool);
   void insert_record(const FieldRecord& record, base::ByteQueue& out, base::BlockPool& pool);
@@ -113,7 +114,7 @@ class HpackEncoder {
   uint32_t table_bytes_ = 0;
   uint32_t table_bytes_max_ = kTableSizeDefault;
   uint32_t announce_lowest_ = UINT32_MAX;  // the smallest size since the last block; UINT32_MAX: nothing to announce
-  uint64_t state_ = next_codec_state();    // changes with the table
+  uint64_t state_ = next_codec_state();    // changes with the table, and when a size is to be announced
   uint32_t block_number_ = 0;
   uint32_t hot_eviction_block_ = 0;
 };

@@ -36,9 +36,9 @@ enum class EventKind : uint8_t {
 struct Event {
   EventKind kind;
   bool end_stream;
-  ErrorCode code;               // kReset, kStreamFailed, kGoaway
-  base::Handle<Stream> stream;  // none: about the connection
-  uint32_t fields_first;        // messages: in Memory::fields
+  ErrorCode code;                  // kReset, kStreamFailed, kGoaway
+  base::Reference<Stream> stream;  // none: about the connection
+  uint32_t fields_first;           // messages: in Memory::fields
   uint32_t fields_count;
   uint32_t literal_octets;  // messages: of the fields that are not interned
   uint32_t head;            // messages that are not shared: in Memory::heads

@@ -21,9 +21,12 @@ namespace ringway::h2 {
 //
 // The two halves are independent, so that they are two flags: has_received_end, has_sent_end; is_reset ends both.
 struct Stream : base::ListLink {  // the link is in its connection's list of streams with something to send
+  // Written out, since otherwise all of it would be zeroed first.
+  Stream() noexcept {}  // NOLINT(modernize-use-equals-default)
+
   uint32_t id = 0;
   uint32_t connection = 0;            // the slot of its connection, for the owner's look-up
-  uint32_t owner = 0;                 // the owner's own number: an exchange
+  void* owner = nullptr;              // what the connection's owner has joined it to: an exchange
   int32_t send_window = 0;            // may be negative after a SETTINGS change (section 6.9.2)
   int32_t recv_window = 0;            // what the peer may still send
   uint32_t recv_owed = 0;             // received and passed on, not yet given back by WINDOW_UPDATE

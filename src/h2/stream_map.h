@@ -23,7 +23,8 @@ class StreamMap {
   }
 
   void insert(Stream& stream) {
-    if ((count_ + 1) * 2 > capacity()) grow();
+    if (count_ == grow_at_) [[unlikely]]
+      grow();
     ++count_;
     place(&stream);
   }
@@ -31,17 +32,19 @@ class StreamMap {
   // Closes the gap by shifting back what was displaced, so that there are no tombstones. Ids that follow each other are
   // all at home, and then there is nothing to shift.
   void erase(const Stream& stream) noexcept {
+    Stream** const cells = cells_.get();
     uint32_t i = home(stream.id);
-    while (cells_[i] != &stream) {
-      ASSERT(cells_[i] != nullptr);
+    while (cells[i] != &stream) {
+      ASSERT(cells[i] != nullptr);
       i = (i + 1) & mask_;
     }
     --count_;
-    for (uint32_t next = (i + 1) & mask_; cells_[next] != nullptr && distance(next) != 0; next = (next + 1) & mask_) {
-      cells_[i] = cells_[next];
+    for (uint32_t next = (i + 1) & mask_; cells[next] != nullptr && home(cells[next]->id) != next;
+         next = (next + 1) & mask_) {
+      cells[i] = cells[next];
       i = next;
     }
-    cells_[i] = nullptr;
+    cells[i] = nullptr;
   }
 
   uint32_t count() const noexcept { return count_; }
@@ -71,7 +74,7 @@ class StreamMap {
 
   // Who is further from home takes the cell (Robin Hood hashing); this is what lets erase() stop early.
   void place(Stream* stream) noexcept {
-    if (Stream*& cell = cells_[home(stream->id)]; cell == nullptr) [[likely]] {
+    if (Stream*& cell = cells_.get()[home(stream->id)]; cell == nullptr) [[likely]] {
       cell = stream;
       return;
     }
@@ -88,12 +91,13 @@ class StreamMap {
     }
   }
 
-  void grow() {
+  [[gnu::noinline]] void grow() {
     const uint32_t old_capacity = capacity();
     auto old = std::move(cells_);
     const uint32_t fresh_capacity = old_capacity == 0 ? 16 : old_capacity * 2;
     cells_ = std::make_unique<Stream*[]>(fresh_capacity);
     mask_ = fresh_capacity - 1;
+    grow_at_ = fresh_capacity / 2;
     for (uint32_t n = 0; n < old_capacity; ++n) {
       if (old[n] != nullptr) place(old[n]);
     }
@@ -102,6 +106,7 @@ class StreamMap {
   std::unique_ptr<Stream*[]> cells_;
   uint32_t mask_ = 0;
   uint32_t count_ = 0;
+  uint32_t grow_at_ = 0;  // half of the cells: probing stays short
 };
 
 }  // namespace ringway::h2

@@ -14,6 +14,7 @@
 namespace ringway::proxy {
 
 class Endpoint;
+struct Listener;
 
 struct DirtyLink : base::ListLink {};
 
@@ -35,6 +36,8 @@ struct Connection : DirtyLink, OwnedTimer {
       : OwnedTimer(TimerOwner::kConnection), h2(role, limits, memory, slot) {}
 
   bool is_upstream() const noexcept { return h2.role() == h2::Role::kClient; }
+  // Upstream: another call may be sent on it.
+  bool takes_calls() const noexcept { return state == ConnectionState::kOpen && h2.can_open_stream(); }
 
   h2::Connection h2;
   ConnectionState state = ConnectionState::kOpen;
@@ -49,8 +52,8 @@ struct Connection : DirtyLink, OwnedTimer {
   bool awaits_drain_ping = false;  // downstream drain: the PING between the two GOAWAYs
 
   // Downstream.
-  uint32_t listener = 0;
-  std::string client_text;  // the peer's address, as logs and x-forwarded-for show it
+  Listener* listener = nullptr;  // of the same shard
+  std::string client_text;       // the peer's address, as logs and x-forwarded-for show it
 
   // Upstream.
   Endpoint* endpoint = nullptr;  // of the same shard, outlives its connections

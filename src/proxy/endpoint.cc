@@ -43,13 +43,4 @@ Cluster::Cluster(const config::ClusterConfig& cluster_config, uint32_t start)
   }
 }
 
-Endpoint* Cluster::pick(uint64_t now_ns, const Endpoint* not_this) noexcept {
-  uint32_t index = round_robin_.pick(
-      [&](uint32_t i) { return endpoints[i].get() != not_this && !endpoints[i]->is_backing_off(now_ns); });
-  if (index == routing::kNoEndpoint && not_this != nullptr) {
-    index = round_robin_.pick([&](uint32_t i) { return !endpoints[i]->is_backing_off(now_ns); });
-  }
-  return index == routing::kNoEndpoint ? nullptr : endpoints[index].get();
-}
-
 }  // namespace ringway::proxy

@@ -16,14 +16,16 @@
 
 namespace ringway::proxy {
 
+class Cluster;
+
 class Endpoint {
  public:
   Endpoint(Cluster& owner, const config::EndpointConfig& config);
 
   Cluster& cluster;
   const io::Address address;
-  const std::string name;  // the address as text
-  std::vector<base::Handle<Connection>> connections;
+  const std::string name;                // the address as text
+  std::vector<Connection*> connections;  // those that take calls or will; one that closes leaves first
   uint32_t connecting_count = 0;
   base::IntrusiveList<Exchange, WaitLink> waiting;  // for a connection or a stream slot, oldest first
   uint32_t waiting_count = 0;
@@ -48,7 +50,15 @@ class Cluster {
 
   // The endpoint for the next call: one that is not backing off, else null. `not_this` is passed over if there is
   // another.
-  Endpoint* pick(uint64_t now_ns, const Endpoint* not_this) noexcept;
+  Endpoint* pick(uint64_t now_ns, const Endpoint* not_this) noexcept {
+    const uint32_t index = round_robin_.pick([&](uint32_t i) {
+      const Endpoint* const endpoint = endpoints.data()[i].get();
+      return endpoint != not_this && !endpoint->is_backing_off(now_ns);
+    });
+    if (index != routing::kNoEndpoint) [[likely]]
+      return endpoints.data()[index].get();
+    return not_this != nullptr ? pick(now_ns, nullptr) : nullptr;
+  }
 
  private:
   routing::RoundRobin round_robin_;

@@ -11,11 +11,12 @@
 #include "h2/memory.h"
 #include "proxy/connection.h"
 #include "proxy/header_list.h"
+#include "proxy/replay_body.h"
 
 namespace ringway::proxy {
 
-class Cluster;
 class Endpoint;
+struct Route;
 
 struct WaitLink : base::ListLink {};
 
@@ -45,21 +46,18 @@ enum class LocalReason : uint8_t {
 struct Exchange : WaitLink, OwnedTimer {
   Exchange() noexcept : OwnedTimer(TimerOwner::kExchange) {}
 
-  uint32_t index = 0;  // of its own slot; the owner number in both streams
-  // Both streams are closed by this exchange alone, which then forgets them; a connection outlives its streams. So a
-  // connection is valid exactly as long as the stream beside it is not null.
+  // Both streams are closed by this exchange alone, which then forgets them, and name it as their owner till then; a
+  // connection outlives its streams. So a connection is valid exactly as long as the stream beside it is not null.
   Connection* downstream = nullptr;
   Connection* upstream = nullptr;
   h2::Stream* downstream_stream = nullptr;
   h2::Stream* upstream_stream = nullptr;
   base::Handle<Connection> client;  // the downstream connection, for the access log's last look
-  Cluster* cluster = nullptr;
-  Endpoint* endpoint = nullptr;  // of the current or last attempt
-  uint32_t listener = 0;
-  uint32_t route = 0;
+  Route* route = nullptr;           // null: none was found
+  Endpoint* endpoint = nullptr;     // of the current or last attempt
 
   HeaderList headers;             // the request's
-  base::ByteQueue body;           // request DATA received so far, while it may have to be sent (again)
+  ReplayBody body;                // request DATA received so far, while it may have to be sent (again)
   HeaderList trailers;            // the request's, should it have any; they follow the body
   uint64_t attempt_bytes = 0;     // of the body, what has left for the endpoint in the current attempt
   uint64_t credited_bytes = 0;    // of the body, what credit was returned for: the most any attempt has sent

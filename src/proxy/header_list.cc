@@ -45,10 +45,6 @@ uint8_t* adopt(h2::Field& field, uint8_t* p) noexcept {
 
 }  // namespace
 
-HeaderList::~HeaderList() {
-  ASSERT(block_ == nullptr && shared_ == nullptr);
-}
-
 void HeaderList::assign(std::span<const h2::Field> fields, uint32_t literal_octets, h2::Memory& memory) {
   ASSERT(block_ == nullptr);
   block_ = memory.blocks.take(fields.size() * sizeof(h2::Field) + literal_octets, capacity_);

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 
+#include "base/assert.h"
 #include "h2/field.h"
 #include "h2/memory.h"
 
@@ -15,7 +16,7 @@ class HeaderList {
   HeaderList() noexcept = default;
   HeaderList(const HeaderList&) = delete;
   HeaderList& operator=(const HeaderList&) = delete;
-  ~HeaderList();
+  ~HeaderList() { ASSERT(block_ == nullptr && shared_ == nullptr); }
 
   // Keeps all fields (the message rules have refused connection-specific ones). One block of memory for all;
   // `literal_octets` is at least what the names, values and wire forms of the literals take.

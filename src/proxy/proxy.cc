@@ -45,14 +45,16 @@ Proxy::Proxy(const config::Snapshot& snapshot, const ProxyOptions& options, uint
       timers_(now_ns),
       connections_(snapshot.limits.connections + 65'536),
       exchanges_(stream_slots(snapshot) / 2) {
-  for (const config::ListenerConfig& listener : snapshot.listeners) {
-    listeners_.push_back({&listener, routing::RouteTable(listener.routes), {}});
-    listeners_.back().hop_times.resize(listener.routes.size());
-  }
-  has_access_log_ = options.log != nullptr && options.log->has_access_log();
   for (const config::ClusterConfig& cluster : snapshot.clusters) {
     clusters_.push_back(std::make_unique<Cluster>(cluster, options.shard));
   }
+  for (const config::ListenerConfig& config : snapshot.listeners) {
+    Listener& listener = listeners_.emplace_back(config);
+    for (const config::RouteConfig& route : config.routes) {
+      listener.routes.push_back({clusters_[route.cluster].get(), &config.forwarded, nullptr});
+    }
+  }
+  has_access_log_ = options.log != nullptr && options.log->has_access_log();
 }
 
 Proxy::~Proxy() {
@@ -76,7 +78,7 @@ Connection* Proxy::accept(uint32_t listener, const io::Address& peer, uint64_t n
   if (connection == nullptr) return nullptr;
   connection->handle = connections_.handle(*connection);
   connection->h2.set_slot(connection->handle.index);
-  connection->listener = listener;
+  connection->listener = &listeners_[listener];
   connection->peer = peer;
   connection->client_text = peer.host_text();
   connection->opened_ns = connection->received_ns = now_ns;
@@ -119,67 +121,21 @@ void Proxy::receive(Connection& connection, std::span<const uint8_t> bytes, uint
   connection.ping_sent_ns = 0;
   if (connection.state == ConnectionState::kClosing) return;
   connection.h2.receive(bytes);
-  work_off_events(connection, now_ns);
+  if (connection.is_upstream()) {
+    work_off_upstream_events(connection, now_ns);
+  } else {
+    work_off_downstream_events(connection, now_ns);
+  }
   if (connection.h2.has_failed()) [[unlikely]] {
     log(config::LogLevel::kWarn, connection.is_upstream() ? LogKind::kEndpoint : LogKind::kPeer, now_ns,
         "{} {}: closed with {}: {}", connection.is_upstream() ? "endpoint" : "client",
         connection.is_upstream() ? connection.endpoint->name : connection.client_text,
         h2::name_of(connection.h2.failure_code()), connection.h2.failure_reason());
-    end_exchanges_of(connection, connection.h2.failure_reason(), now_ns);
-    begin_closing(connection, now_ns);
-    return;
+    return end_connection(connection, connection.h2.failure_reason(), now_ns);
   }
   if (!connection.h2.output().is_empty() || connection.h2.wants_gather()) mark(connection);
   if (connection.state == ConnectionState::kDraining) [[unlikely]]
     close_if_drained(connection, now_ns);
-}
-
-inline void Proxy::on_downstream_event(Connection& downstream, h2::Stream& stream, const h2::Event& event,
-                                       uint64_t now_ns) {
-  if (event.kind == h2::EventKind::kRequest || event.kind == h2::EventKind::kListTooLarge) {
-    return on_request(downstream, stream, event, now_ns);
-  }
-  Exchange& exchange = exchanges_.at(stream.owner);
-  switch (event.kind) {
-    case h2::EventKind::kData: on_request_data(downstream, stream, exchange, event); break;
-    case h2::EventKind::kTrailers: on_request_trailers(exchange, event); break;
-    case h2::EventKind::kReset: return on_client_gone(exchange, event.code, now_ns);
-    case h2::EventKind::kStreamFailed: return on_client_gone(exchange, h2::ErrorCode::kCancel, now_ns);
-    default: return;
-  }
-  // The upload's end may have been all that a finished response waited for.
-  if (event.end_stream && exchange.has_response_ended) release_if_ended(exchange, now_ns);
-}
-
-inline void Proxy::on_upstream_event(Connection& upstream, h2::Stream& stream, const h2::Event& event,
-                                     uint64_t now_ns) {
-  Exchange& exchange = exchanges_.at(stream.owner);
-  switch (event.kind) {
-    case h2::EventKind::kData: return on_response_data(upstream, stream, exchange, event, now_ns);
-    case h2::EventKind::kResponse: return on_response(exchange, event, now_ns);
-    case h2::EventKind::kTrailers: return on_response_trailers(exchange, event, now_ns);
-    case h2::EventKind::kInformational: return on_informational(exchange, event);
-    case h2::EventKind::kReset: return on_upstream_reset(exchange, event.code, now_ns);
-    case h2::EventKind::kStreamFailed: return on_upstream_broken(exchange, now_ns);
-    default: return;
-  }
-}
-
-void Proxy::work_off_events(Connection& connection, uint64_t now_ns) {
-  const bool is_upstream = connection.is_upstream();
-  // Events are not added meanwhile: nothing below calls receive().
-  for (const h2::Event& event : memory_.events) {
-    h2::Stream* const stream = memory_.streams.find(event.stream);
-    if (stream == nullptr) [[unlikely]] {
-      if (!event.stream) on_connection_event(connection, event, now_ns);
-      continue;  // or its stream was ended by an earlier event
-    }
-    if (is_upstream) {
-      on_upstream_event(connection, *stream, event, now_ns);
-    } else {
-      on_downstream_event(connection, *stream, event, now_ns);
-    }
-  }
 }
 
 void Proxy::on_connection_event(Connection& connection, const h2::Event& event, uint64_t now_ns) {
@@ -208,10 +164,10 @@ void Proxy::on_goaway(Connection& connection, const h2::Event& event, uint64_t n
     // What the endpoint has not taken is provably unprocessed (RFC 9113 section 6.8).
     ending_.clear();
     connection.h2.streams().for_each([&](h2::Stream& stream) {
-      if (stream.id > event.last_stream_id) ending_.push_back(stream.owner);
+      if (stream.id > event.last_stream_id) ending_.push_back(&exchange_of(stream));
     });
-    for (const uint32_t owner : ending_) {
-      Exchange& exchange = exchanges_.at(owner);
+    for (Exchange* const ending : ending_) {
+      Exchange& exchange = *ending;
       cancel_upstream(exchange, h2::ErrorCode::kCancel, now_ns);
       if (can_retry(exchange)) {
         retry(exchange, now_ns);
@@ -230,9 +186,9 @@ void Proxy::on_goaway(Connection& connection, const h2::Event& event, uint64_t n
 
 void Proxy::end_exchanges_of(Connection& connection, std::string_view cause, uint64_t now_ns) {
   ending_.clear();
-  connection.h2.streams().for_each([this](h2::Stream& stream) { ending_.push_back(stream.owner); });
-  for (const uint32_t owner : ending_) {
-    Exchange& exchange = exchanges_.at(owner);
+  connection.h2.streams().for_each([this](h2::Stream& stream) { ending_.push_back(&exchange_of(stream)); });
+  for (Exchange* const ending : ending_) {
+    Exchange& exchange = *ending;
     if (connection.is_upstream()) {
       on_upstream_lost(exchange, cause, now_ns);
     } else {
@@ -249,8 +205,12 @@ void Proxy::lost(Connection& connection, io::Error error, uint64_t now_ns) {
     log(config::LogLevel::kWarn, LogKind::kEndpoint, now_ns, "endpoint {}: {} with {} calls in flight",
         connection.endpoint->name, cause, connection.h2.stream_count());
   }
+  end_connection(connection, cause, now_ns);
+}
+
+// Nothing more can come of it: its calls end, and those that wait for its endpoint get another.
+void Proxy::end_connection(Connection& connection, std::string_view cause, uint64_t now_ns) {
   begin_closing(connection, now_ns);
-  if (connection.is_upstream()) drop_from_endpoint(connection);
   end_exchanges_of(connection, cause, now_ns);
   if (connection.is_upstream() && connection.endpoint->waiting_count != 0) serve_waiting(*connection.endpoint, now_ns);
 }
@@ -305,41 +265,39 @@ void Proxy::prepare(Connection& connection, uint32_t bytes_max, uint64_t now_ns)
   if (connection.state == ConnectionState::kConnecting) return;
   if (connection.h2.wants_gather() && connection.is_socket_writable) {
     connection.h2.gather(bytes_max);
-    while (h2::Stream* stream = connection.h2.pop_drained()) on_drained(exchanges_.at(stream->owner), *stream, now_ns);
+    while (h2::Stream* stream = connection.h2.pop_drained()) on_drained(exchange_of(*stream), *stream, now_ns);
   }
   if (connection.state == ConnectionState::kDraining) [[unlikely]]
     close_if_drained(connection, now_ns);
 }
 
 void Proxy::finish_turn(uint64_t now_ns) {
-  for (const base::Handle<Exchange> handle : forwarded_) {
-    if (Exchange* exchange = exchanges_.find(handle)) exchange->hop_ns += now_ns - exchange->arrived_ns;
-  }
+  // None has gone meanwhile: slots are given back below alone.
+  for (Exchange* const exchange : forwarded_) exchange->hop_ns += now_ns - exchange->arrived_ns;
   forwarded_.clear();
-  for (const base::Handle<Exchange> handle : finished_) {
-    Exchange& exchange = *exchanges_.find(handle);
-    if (exchange.has_response_ended) exchange.hop_ns += now_ns - exchange.arrived_ns;
-    if (exchange.route != routing::kNoRoute && exchange.attempts != 0) hop_time_of(exchange).record(exchange.hop_ns);
-    if (has_access_log_) write_access_log(exchange, now_ns);
-    exchange.headers.release(memory_);
-    exchange.trailers.release(memory_);
-    exchange.body.release(memory_.blocks);
-    exchanges_.destroy(exchange);
-  }
+  for (Exchange* const exchange : finished_) finish_exchange(*exchange, now_ns);
   finished_.clear();
 }
 
-stats::Histogram& Proxy::hop_time_of(const Exchange& exchange) {
-  std::unique_ptr<stats::Histogram>& hop_time = listeners_[exchange.listener].hop_times[exchange.route];
-  if (!hop_time) [[unlikely]]
-    hop_time = std::make_unique<stats::Histogram>();
-  return *hop_time;
+inline void Proxy::finish_exchange(Exchange& exchange, uint64_t now_ns) {
+  if (exchange.has_response_ended) exchange.hop_ns += now_ns - exchange.arrived_ns;
+  if (exchange.attempts != 0) {
+    std::unique_ptr<stats::Histogram>& hop_time = exchange.route->hop_time;
+    if (!hop_time) [[unlikely]]
+      hop_time = std::make_unique<stats::Histogram>();
+    hop_time->record(exchange.hop_ns);
+  }
+  if (has_access_log_) write_access_log(exchange, now_ns);
+  exchange.headers.release(memory_);
+  exchange.trailers.release(memory_);
+  exchange.body.release(memory_.blocks);
+  exchanges_.destroy(exchange);
 }
 
 void Proxy::add_hop_times(stats::Histogram& sum) const {
-  for (const ListenerState& listener : listeners_) {
-    for (const auto& hop_time : listener.hop_times) {
-      if (hop_time) sum.merge(*hop_time);
+  for (const Listener& listener : listeners_) {
+    for (const Route& route : listener.routes) {
+      if (route.hop_time) sum.merge(*route.hop_time);
     }
   }
 }
@@ -394,8 +352,8 @@ void Proxy::validate() {
     if (exchange.is_finished) return;
     const h2::Stream* down = exchange.downstream_stream;
     const h2::Stream* up = exchange.upstream_stream;
-    ASSERT(down != nullptr && down->owner == exchange.index);
-    ASSERT(up == nullptr || up->owner == exchange.index);
+    ASSERT(down != nullptr && down->owner == &exchange);
+    ASSERT(up == nullptr || up->owner == &exchange);
     const bool is_waiting = static_cast<WaitLink&>(exchange).is_linked();
     ASSERT(!is_waiting || up == nullptr);
   });

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/intrusive_list.h"
+#include "base/plain_vector.h"
 #include "base/prng.h"
 #include "base/timer_wheel.h"
 #include "config/snapshot.h"
@@ -25,8 +26,8 @@
 #include "proxy/counters.h"
 #include "proxy/endpoint.h"
 #include "proxy/exchange.h"
+#include "proxy/listener.h"
 #include "proxy/log_port.h"
-#include "routing/route_table.h"
 #include "stats/histogram.h"
 
 namespace ringway::proxy {
@@ -88,27 +89,20 @@ class Proxy {
   void validate();
 
  private:
-  struct ListenerState {
-    const config::ListenerConfig* config;
-    routing::RouteTable routes;
-    std::vector<std::unique_ptr<stats::Histogram>> hop_times;  // per route, made at its first call
-  };
-
   // Connections and time (proxy.cc).
   void mark(Connection& connection) {
     if (!static_cast<DirtyLink&>(connection).is_linked()) dirty.push_back(connection);
   }
   void begin_closing(Connection& connection, uint64_t now_ns);
-  void work_off_events(Connection& connection, uint64_t now_ns);
-  void on_downstream_event(Connection& downstream, h2::Stream& stream, const h2::Event& event, uint64_t now_ns);
-  void on_upstream_event(Connection& upstream, h2::Stream& stream, const h2::Event& event, uint64_t now_ns);
+  void end_connection(Connection& connection, std::string_view cause, uint64_t now_ns);
   void on_connection_event(Connection& connection, const h2::Event& event, uint64_t now_ns);
   void on_connection_timer(Connection& connection, uint64_t now_ns);
   void on_goaway(Connection& connection, const h2::Event& event, uint64_t now_ns);
   void finish_drain_step(Connection& connection, uint64_t now_ns);
   void close_if_drained(Connection& connection, uint64_t now_ns);
   void end_exchanges_of(Connection& connection, std::string_view cause, uint64_t now_ns);
-  stats::Histogram& hop_time_of(const Exchange& exchange);
+  void finish_exchange(Exchange& exchange, uint64_t now_ns);
+  static Exchange& exchange_of(h2::Stream& stream) noexcept { return *static_cast<Exchange*>(stream.owner); }
   template <typename... Arguments>
   void log(config::LogLevel level, LogKind kind, uint64_t now_ns, fmt::format_string<Arguments...> format,
            Arguments&&... arguments) {
@@ -118,17 +112,25 @@ class Proxy {
   }
 
   // Requests (proxy_request.cc).
+  void work_off_downstream_events(Connection& downstream, uint64_t now_ns);
+  void on_downstream_event(Connection& downstream, h2::Stream& stream, const h2::Event& event, uint64_t now_ns);
   void on_request(Connection& downstream, h2::Stream& stream, const h2::Event& event, uint64_t now_ns);
   bool read_request(Exchange& exchange, const h2::Event& event, uint64_t now_ns);
+  bool set_deadline(Exchange& exchange, std::string_view timeout, uint64_t now_ns);
+  void refuse_large_list(Exchange& exchange, uint64_t now_ns);
+  void refuse_unrouted(Exchange& exchange, std::string_view path, uint64_t now_ns);
   void on_request_data(Connection& downstream, h2::Stream& stream, Exchange& exchange, const h2::Event& event);
   void on_request_trailers(Exchange& exchange, const h2::Event& event);
   void on_client_gone(Exchange& exchange, h2::ErrorCode code, uint64_t now_ns);
   void start(Exchange& exchange, const Endpoint* not_this, uint64_t now_ns);
-  void assign(Exchange& exchange, Endpoint& endpoint, uint64_t now_ns);
+  void pick_and_attempt(Exchange& exchange, const Endpoint* not_this, uint64_t now_ns);
+  void fail_unreachable(Exchange& exchange, uint64_t now_ns);
   void wait(Exchange& exchange, Endpoint& endpoint, uint64_t now_ns);
   void stop_waiting(Exchange& exchange) noexcept;
   void attempt(Exchange& exchange, Connection& upstream, uint64_t now_ns);
+  void send_request(Exchange& exchange, Connection& upstream, uint64_t now_ns);
   void write_request_headers(Exchange& exchange, Connection& upstream, h2::Stream& stream, bool end, uint64_t now_ns);
+  void write_changed_headers(Exchange& exchange, Connection& upstream, uint64_t now_ns);
   void write_request_body(Exchange& exchange, Connection& upstream, h2::Stream& stream);
   void write_forwarded_for(Exchange& exchange, Connection& upstream);
   void note_request_sent(Exchange& exchange, uint32_t bytes);
@@ -136,21 +138,32 @@ class Proxy {
   void retry(Exchange& exchange, uint64_t now_ns);
 
   // The upstream pool (upstream_pool.cc).
-  Connection* usable_connection(Endpoint& endpoint) noexcept;
+  Connection* usable_connection(Endpoint& endpoint) noexcept {
+    if (endpoint.connections.empty()) [[unlikely]]
+      return nullptr;
+    Connection* const first = *endpoint.connections.data();
+    return endpoint.cluster.config.connections_per_shard == 1 && first->takes_calls() ? first
+                                                                                      : usable_of_several(endpoint);
+  }
+  Connection* usable_of_several(Endpoint& endpoint) noexcept;
   void open_connection(Endpoint& endpoint, uint64_t now_ns);
   void serve_waiting(Endpoint& endpoint, uint64_t now_ns);
   void drop_from_endpoint(Connection& connection) noexcept;
   void fail_waiting(Endpoint& endpoint, uint64_t now_ns);
+  void retire(Connection& connection, uint64_t now_ns);
   void arm_keepalive(Connection& connection, uint64_t now_ns);
   void check_keepalive(Connection& connection, uint64_t now_ns);
 
   // Responses and ends (proxy_response.cc).
+  void work_off_upstream_events(Connection& upstream, uint64_t now_ns);
+  void on_upstream_event(Connection& upstream, h2::Stream& stream, const h2::Event& event, uint64_t now_ns);
   void on_response(Exchange& exchange, const h2::Event& event, uint64_t now_ns);
   void on_informational(Exchange& exchange, const h2::Event& event);
   void on_response_data(Connection& upstream, h2::Stream& stream, Exchange& exchange, const h2::Event& event,
                         uint64_t now_ns);
   void on_response_trailers(Exchange& exchange, const h2::Event& event, uint64_t now_ns);
   void on_response_end(Exchange& exchange, uint64_t now_ns);
+  void note_grpc_status(Exchange& exchange, const h2::Event& event) noexcept;
   void on_upstream_reset(Exchange& exchange, h2::ErrorCode code, uint64_t now_ns);
   void on_upstream_broken(Exchange& exchange, uint64_t now_ns);
   void on_upstream_lost(Exchange& exchange, std::string_view cause, uint64_t now_ns);
@@ -161,7 +174,9 @@ class Proxy {
   void cancel_upstream(Exchange& exchange, h2::ErrorCode code, uint64_t now_ns);
   void reset_downstream(Exchange& exchange, h2::ErrorCode code);
   void release_upstream(Exchange& exchange, uint64_t now_ns);
+  void close_upstream_stream(Exchange& exchange, uint64_t now_ns);
   void release_if_ended(Exchange& exchange, uint64_t now_ns);
+  void end_streams(Exchange& exchange, uint64_t now_ns);
   void finish(Exchange& exchange) noexcept;
   void write_access_log(const Exchange& exchange, uint64_t now_ns);
 
@@ -174,7 +189,7 @@ class Proxy {
   base::TimerWheel timers_;
   ConnectionPool connections_;
   ExchangePool exchanges_;
-  std::vector<ListenerState> listeners_;
+  std::vector<Listener> listeners_;  // by the snapshot's order; complete before the first connection
   std::vector<std::unique_ptr<Cluster>> clusters_;
   Counters counters_;
   AccessFormatter access_formatter_;
@@ -183,9 +198,9 @@ class Proxy {
   uint32_t downstream_count_ = 0;
   bool is_draining_ = false;
   bool has_access_log_ = false;
-  std::vector<base::Handle<Exchange>> forwarded_;  // sent upstream in this turn: their first leg ends with it
-  std::vector<base::Handle<Exchange>> finished_;   // ended in this turn
-  std::vector<uint32_t> ending_;                   // scratch: owners of the streams of a connection that goes
+  base::PlainVector<Exchange*> forwarded_;  // sent upstream in this turn: their first leg ends with it
+  base::PlainVector<Exchange*> finished_;   // ended in this turn; their slots go with its end, not before
+  std::vector<Exchange*> ending_;           // scratch: of the streams of a connection that goes
 };
 
 }  // namespace ringway::proxy

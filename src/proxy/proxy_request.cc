@@ -18,9 +18,10 @@ bool is_grpc(const h2::Field& content_type) noexcept {
 
 }  // namespace
 
-void Proxy::on_request(Connection& downstream, h2::Stream& stream, const h2::Event& event, uint64_t now_ns) {
-  Exchange* exchange = exchanges_.create();
-  if (exchange == nullptr) {
+[[gnu::always_inline]] inline void Proxy::on_request(Connection& downstream, h2::Stream& stream, const h2::Event& event,
+                                                     uint64_t now_ns) {
+  Exchange* const exchange = exchanges_.create();
+  if (exchange == nullptr) [[unlikely]] {
     // Nothing was sent anywhere, so that the client may try again at once (RFC 9113 section 8.7).
     ++counters_.local_replies[static_cast<uint32_t>(LocalReason::kShardFull)];
     downstream.h2.reset_stream(stream, h2::ErrorCode::kRefusedStream);
@@ -28,86 +29,96 @@ void Proxy::on_request(Connection& downstream, h2::Stream& stream, const h2::Eve
     return;
   }
   ++counters_.requests;
-  const base::Handle<Exchange> handle = exchanges_.handle(*exchange);
-  exchange->index = handle.index;
   exchange->downstream = &downstream;
   exchange->client = downstream.handle;
   exchange->downstream_stream = &stream;
-  exchange->listener = downstream.listener;
   exchange->started_ns = exchange->arrived_ns = now_ns;
   exchange->is_body_complete = event.end_stream;
-  stream.owner = handle.index;
-  if (event.kind == h2::EventKind::kListTooLarge) [[unlikely]] {
-    exchange->is_grpc = true;
-    end_with(*exchange, grpc::Status::kResourceExhausted, LocalReason::kHeaderListTooLarge,
-             Text("request headers exceed the limit of {} bytes or {} fields", snapshot_.limits.header_list_bytes,
-                  snapshot_.limits.header_fields),
-             now_ns);
-    return;
-  }
-  if (!read_request(*exchange, event, now_ns)) return;
-  start(*exchange, nullptr, now_ns);
+  stream.owner = exchange;
+  if (event.kind == h2::EventKind::kListTooLarge) [[unlikely]]
+    return refuse_large_list(*exchange, now_ns);
+  if (read_request(*exchange, event, now_ns)) [[likely]]
+    pick_and_attempt(*exchange, nullptr, now_ns);
 }
 
 // Keeps the header list, arms the deadline and finds the route. False: answered already.
-bool Proxy::read_request(Exchange& exchange, const h2::Event& event, uint64_t now_ns) {
-  const std::span<const h2::Field> fields = memory_.fields_of(event);
+[[gnu::always_inline]] inline bool Proxy::read_request(Exchange& exchange, const h2::Event& event, uint64_t now_ns) {
+  const h2::Field* const fields = memory_.fields_of(event).data();
   const h2::MessageHead& head = memory_.head_of(event);
-  if (event.shared != nullptr) {
+  if (event.shared != nullptr) [[likely]] {
     exchange.headers.share(*event.shared);
   } else {
-    exchange.headers.assign(fields, event.literal_octets, memory_);
+    exchange.headers.assign(memory_.fields_of(event), event.literal_octets, memory_);
   }
   if (head.content_type != 0) exchange.is_grpc = is_grpc(fields[head.content_type - 1u]);
-  if (head.grpc_timeout != 0) {
-    const std::string_view value = fields[head.grpc_timeout - 1u].value();
-    const auto timeout_ns = grpc::parse_timeout(value);
-    if (!timeout_ns) {
-      end_with(exchange, grpc::Status::kInternal, LocalReason::kMalformed,
-               Text("grpc-timeout '{}' is not a number of up to 8 digits and a unit (H M S m u n)", value), now_ns);
-      return false;
-    }
-    exchange.deadline_ns = base::saturating_add(now_ns, *timeout_ns);
-    if (exchange.deadline_ns <= now_ns) {
-      on_deadline(exchange, now_ns);
-      return false;
-    }
-    if (exchange.deadline_ns != base::kNever_ns) timers_.arm(exchange, exchange.deadline_ns);
-  }
-  ListenerState& listener = listeners_[exchange.listener];
+  if (head.grpc_timeout != 0 && !set_deadline(exchange, fields[head.grpc_timeout - 1u].value(), now_ns)) return false;
+  Listener& listener = *exchange.downstream->listener;
   const h2::Field& path = fields[head.path - 1u];
   const uint16_t authority = head.authority != 0 ? head.authority : head.host;
-  exchange.route = listener.routes.match(path, authority != 0 ? &fields[authority - 1u] : nullptr, fields);
-  if (exchange.route == routing::kNoRoute) {
-    end_with(exchange, grpc::Status::kUnimplemented, LocalReason::kNoRoute, Text("no route for {}", path.value()),
-             now_ns);
+  const uint32_t route =
+      listener.table.match(path, authority != 0 ? &fields[authority - 1u] : nullptr, memory_.fields_of(event));
+  if (route == routing::kNoRoute) [[unlikely]] {
+    refuse_unrouted(exchange, path.value(), now_ns);
     return false;
   }
-  exchange.cluster = clusters_[listener.config->routes[exchange.route].cluster].get();
+  exchange.route = listener.routes.data() + route;
   return true;
 }
 
-// Picks an endpoint; where all of them fail, the call fails at once with the reason.
-void Proxy::start(Exchange& exchange, const Endpoint* not_this, uint64_t now_ns) {
-  Endpoint* endpoint = exchange.cluster->pick(now_ns, not_this);
-  if (endpoint == nullptr) [[unlikely]] {
-    const Endpoint& named = *exchange.cluster->endpoints.front();
-    end_with(exchange, grpc::Status::kUnavailable, LocalReason::kNoEndpoint,
-             Text("no endpoint of cluster {} can be reached: endpoint {}: {}", exchange.cluster->config.name,
-                  named.name, named.last_error),
-             now_ns);
-    return;
+// False: answered already.
+bool Proxy::set_deadline(Exchange& exchange, std::string_view timeout, uint64_t now_ns) {
+  const auto timeout_ns = grpc::parse_timeout(timeout);
+  if (!timeout_ns) {
+    end_with(exchange, grpc::Status::kInternal, LocalReason::kMalformed,
+             Text("grpc-timeout '{}' is not a number of up to 8 digits and a unit (H M S m u n)", timeout), now_ns);
+    return false;
   }
-  assign(exchange, *endpoint, now_ns);
+  exchange.deadline_ns = base::saturating_add(now_ns, *timeout_ns);
+  if (exchange.deadline_ns <= now_ns) {
+    on_deadline(exchange, now_ns);
+    return false;
+  }
+  if (exchange.deadline_ns != base::kNever_ns) timers_.arm(exchange, exchange.deadline_ns);
+  return true;
 }
 
-void Proxy::assign(Exchange& exchange, Endpoint& endpoint, uint64_t now_ns) {
-  exchange.endpoint = &endpoint;
+void Proxy::refuse_large_list(Exchange& exchange, uint64_t now_ns) {
+  exchange.is_grpc = true;
+  end_with(exchange, grpc::Status::kResourceExhausted, LocalReason::kHeaderListTooLarge,
+           Text("request headers exceed the limit of {} bytes or {} fields", snapshot_.limits.header_list_bytes,
+                snapshot_.limits.header_fields),
+           now_ns);
+}
+
+void Proxy::refuse_unrouted(Exchange& exchange, std::string_view path, uint64_t now_ns) {
+  end_with(exchange, grpc::Status::kUnimplemented, LocalReason::kNoRoute, Text("no route for {}", path), now_ns);
+}
+
+// Picks an endpoint; where all of them fail, the call fails at once with the reason.
+[[gnu::always_inline]] inline void Proxy::pick_and_attempt(Exchange& exchange, const Endpoint* not_this,
+                                                           uint64_t now_ns) {
+  Endpoint* const endpoint = exchange.route->cluster->pick(now_ns, not_this);
+  if (endpoint == nullptr) [[unlikely]]
+    return fail_unreachable(exchange, now_ns);
+  exchange.endpoint = endpoint;
   // Who came first is served first.
-  Connection* upstream = endpoint.waiting_count == 0 ? usable_connection(endpoint) : nullptr;
+  Connection* const upstream = endpoint->waiting_count == 0 ? usable_connection(*endpoint) : nullptr;
   if (upstream == nullptr) [[unlikely]]
-    return wait(exchange, endpoint, now_ns);
-  attempt(exchange, *upstream, now_ns);
+    return wait(exchange, *endpoint, now_ns);
+  send_request(exchange, *upstream, now_ns);
+}
+
+void Proxy::start(Exchange& exchange, const Endpoint* not_this, uint64_t now_ns) {
+  pick_and_attempt(exchange, not_this, now_ns);
+}
+
+void Proxy::fail_unreachable(Exchange& exchange, uint64_t now_ns) {
+  const Cluster& cluster = *exchange.route->cluster;
+  const Endpoint& named = *cluster.endpoints.front();
+  end_with(exchange, grpc::Status::kUnavailable, LocalReason::kNoEndpoint,
+           Text("no endpoint of cluster {} can be reached: endpoint {}: {}", cluster.config.name, named.name,
+                named.last_error),
+           now_ns);
 }
 
 void Proxy::wait(Exchange& exchange, Endpoint& endpoint, uint64_t now_ns) {
@@ -131,12 +142,12 @@ void Proxy::stop_waiting(Exchange& exchange) noexcept {
 }
 
 // Sends the request on a stream of `upstream`, which has one to give.
-void Proxy::attempt(Exchange& exchange, Connection& upstream, uint64_t now_ns) {
+[[gnu::always_inline]] inline void Proxy::send_request(Exchange& exchange, Connection& upstream, uint64_t now_ns) {
   // A connection or stream slot may come in the turn whose timers are still to run.
   if (exchange.deadline_ns <= now_ns) [[unlikely]]
     return on_deadline(exchange, now_ns);
-  h2::Stream* stream = upstream.h2.open_stream(exchange.index);
-  if (stream == nullptr) {
+  h2::Stream* const stream = upstream.h2.open_stream(&exchange);
+  if (stream == nullptr) [[unlikely]] {
     end_with(exchange, grpc::Status::kUnavailable, LocalReason::kShardFull, "no stream slot is free", now_ns);
     return;
   }
@@ -144,28 +155,39 @@ void Proxy::attempt(Exchange& exchange, Connection& upstream, uint64_t now_ns) {
   exchange.attempt_bytes = 0;
   exchange.upstream = &upstream;
   exchange.upstream_stream = stream;
-  const bool has_body = !exchange.body.is_empty();
-  const bool ends_with_headers = exchange.is_body_complete && !has_body && exchange.trailers.is_empty();
-  write_request_headers(exchange, upstream, *stream, ends_with_headers, now_ns);
-  if (has_body || !exchange.trailers.is_empty()) write_request_body(exchange, upstream, *stream);
-  arm_keepalive(upstream, now_ns);
+  const bool has_more = !exchange.body.is_empty() || !exchange.trailers.is_empty();
+  write_request_headers(exchange, upstream, *stream, exchange.is_body_complete && !has_more, now_ns);
+  if (has_more) write_request_body(exchange, upstream, *stream);
+  if (!static_cast<OwnedTimer&>(upstream).is_armed()) [[unlikely]]
+    arm_keepalive(upstream, now_ns);
+  if (upstream.h2.has_used_all_ids()) [[unlikely]]
+    retire(upstream, now_ns);
   mark(upstream);
-  forwarded_.push_back(exchanges_.handle(exchange));
+  forwarded_.push_back(&exchange);
 }
 
-void Proxy::write_request_headers(Exchange& exchange, Connection& upstream, h2::Stream& stream, bool end,
-                                  uint64_t now_ns) {
-  const config::ForwardedOptions& forwarded = listeners_[exchange.listener].config->forwarded;
-  upstream.h2.begin_headers(stream);
-  if (exchange.deadline_ns == base::kNever_ns && !forwarded.x_forwarded_for && !forwarded.x_forwarded_proto) {
-    if (h2::SharedList* shared = exchange.headers.shared()) {
-      upstream.h2.add_shared(*shared);
-    } else {
-      upstream.h2.add_fields(exchange.headers.fields());
+void Proxy::attempt(Exchange& exchange, Connection& upstream, uint64_t now_ns) {
+  send_request(exchange, upstream, now_ns);
+}
+
+[[gnu::always_inline]] inline void Proxy::write_request_headers(Exchange& exchange, Connection& upstream,
+                                                                h2::Stream& stream, bool end, uint64_t now_ns) {
+  if (exchange.deadline_ns == base::kNever_ns && !exchange.route->forwarded->has_any()) {
+    if (h2::SharedList* const shared = exchange.headers.shared()) {
+      upstream.h2.send_headers(stream, *shared, end);
+      return;
     }
-    upstream.h2.end_headers(stream, end);
-    return;
+    upstream.h2.begin_headers(stream);
+    upstream.h2.add_fields(exchange.headers.fields());
+  } else {
+    upstream.h2.begin_headers(stream);
+    write_changed_headers(exchange, upstream, now_ns);
   }
+  upstream.h2.end_headers(stream, end);
+}
+
+void Proxy::write_changed_headers(Exchange& exchange, Connection& upstream, uint64_t now_ns) {
+  const config::ForwardedOptions& forwarded = *exchange.route->forwarded;
   for (const h2::Field& field : exchange.headers.fields()) {
     if (field.known == h2::KnownName::kGrpcTimeout && exchange.deadline_ns != base::kNever_ns) {
       // What has passed here is not the backend's to spend.
@@ -182,7 +204,6 @@ void Proxy::write_request_headers(Exchange& exchange, Connection& upstream, h2::
   if (forwarded.x_forwarded_proto) {
     upstream.h2.add_field(h2::make_field(h2::KnownName::kXForwardedProto, "http"));
   }
-  upstream.h2.end_headers(stream, end);
 }
 
 // One field: what came in, and the address it came from. What is too long for that goes on as it came, with the address
@@ -241,7 +262,8 @@ void Proxy::write_request_body(Exchange& exchange, Connection& upstream, h2::Str
   }
 }
 
-void Proxy::on_request_data(Connection& downstream, h2::Stream& stream, Exchange& exchange, const h2::Event& event) {
+[[gnu::always_inline]] inline void Proxy::on_request_data(Connection& downstream, h2::Stream& stream,
+                                                          Exchange& exchange, const h2::Event& event) {
   const auto size = static_cast<uint32_t>(event.data_size);
   exchange.bytes_received += size;
   counters_.request_bytes += size;
@@ -258,7 +280,7 @@ void Proxy::on_request_data(Connection& downstream, h2::Stream& stream, Exchange
     return;
   }
   if (!exchange.is_committed && !exchange.is_body_dropped) {
-    if (exchange.body.size() + size <= snapshot_.limits.replay_bytes) {
+    if (exchange.body.size() + size <= snapshot_.limits.replay_bytes) [[likely]] {
       exchange.body.append(memory_.blocks, event.data());
     } else {
       exchange.is_body_dropped = true;
@@ -313,6 +335,35 @@ bool Proxy::can_retry(const Exchange& exchange) const noexcept {
 void Proxy::retry(Exchange& exchange, uint64_t now_ns) {
   ++counters_.retries;
   start(exchange, exchange.endpoint, now_ns);
+}
+
+// Last, so that what it calls is seen before.
+void Proxy::work_off_downstream_events(Connection& downstream, uint64_t now_ns) {
+  // Events are not added meanwhile: nothing below calls receive().
+  for (const h2::Event& event : memory_.events) {
+    if (h2::Stream* const stream = memory_.streams.find(event.stream)) [[likely]] {
+      on_downstream_event(downstream, *stream, event, now_ns);
+    } else if (!event.stream) {
+      on_connection_event(downstream, event, now_ns);
+    }  // else its stream was ended by an earlier event
+  }
+}
+
+inline void Proxy::on_downstream_event(Connection& downstream, h2::Stream& stream, const h2::Event& event,
+                                       uint64_t now_ns) {
+  if (event.kind == h2::EventKind::kRequest || event.kind == h2::EventKind::kListTooLarge) {
+    return on_request(downstream, stream, event, now_ns);
+  }
+  Exchange& exchange = exchange_of(stream);
+  switch (event.kind) {
+    case h2::EventKind::kData: on_request_data(downstream, stream, exchange, event); break;
+    case h2::EventKind::kTrailers: on_request_trailers(exchange, event); break;
+    case h2::EventKind::kReset: return on_client_gone(exchange, event.code, now_ns);
+    case h2::EventKind::kStreamFailed: return on_client_gone(exchange, h2::ErrorCode::kCancel, now_ns);
+    default: return;
+  }
+  // The upload's end may have been all that a finished response waited for.
+  if (event.end_stream && exchange.has_response_ended) release_if_ended(exchange, now_ns);
 }
 
 }  // namespace ringway::proxy

@@ -17,32 +17,97 @@ void Proxy::on_informational(Exchange& exchange, const h2::Event& event) {
   mark(downstream);
 }
 
-void Proxy::on_response(Exchange& exchange, const h2::Event& event, uint64_t now_ns) {
+inline void Proxy::finish(Exchange& exchange) noexcept {
+  ASSERT(!exchange.is_finished && !static_cast<WaitLink&>(exchange).is_linked());
+  exchange.is_finished = true;
+  timers_.cancel(exchange);
+  finished_.push_back(&exchange);
+}
+
+// Gives the upstream stream's slot back; calls that wait for one get it.
+[[gnu::always_inline]] inline void Proxy::close_upstream_stream(Exchange& exchange, uint64_t now_ns) {
+  h2::Stream* stream = exchange.upstream_stream;
+  exchange.upstream_stream = nullptr;
+  if (stream == nullptr) return;
+  Connection& upstream = *exchange.upstream;
+  upstream.h2.close_stream(*stream);
+  if (upstream.state == ConnectionState::kOpen) {
+    if (upstream.endpoint->waiting_count != 0) [[unlikely]]
+      serve_waiting(*upstream.endpoint, now_ns);
+  } else if (upstream.state == ConnectionState::kDraining) {
+    // Closed at the end of the turn: its caller may still be at work on it.
+    mark(upstream);
+  }
+}
+
+void Proxy::release_upstream(Exchange& exchange, uint64_t now_ns) {
+  close_upstream_stream(exchange, now_ns);
+}
+
+// One function lets both streams go, each when both its halves are closed or it is reset.
+[[gnu::always_inline]] inline void Proxy::end_streams(Exchange& exchange, uint64_t now_ns) {
+  h2::Stream* upstream_stream = exchange.upstream_stream;
+  if (upstream_stream != nullptr && upstream_stream->has_received_end && upstream_stream->has_sent_end) {
+    close_upstream_stream(exchange, now_ns);
+  }
+  h2::Stream* stream = exchange.downstream_stream;
+  if (stream == nullptr || !exchange.has_response_ended || !stream->has_sent_end) return;
+  if (!stream->has_received_end) {
+    if (!exchange.rst_after_end) return;
+    Connection& downstream = *exchange.downstream;
+    downstream.h2.reset_stream(*stream, h2::ErrorCode::kNoError);
+    mark(downstream);
+  } else if (exchange.upstream_stream != nullptr) {
+    return;  // the end of the upload still waits for the endpoint's window
+  }
+  ++counters_.responses;
+  Connection& downstream = *exchange.downstream;
+  downstream.h2.close_stream(*stream);
+  exchange.downstream_stream = nullptr;
+  if (downstream.state == ConnectionState::kDraining) mark(downstream);
+  finish(exchange);
+}
+
+void Proxy::release_if_ended(Exchange& exchange, uint64_t now_ns) {
+  end_streams(exchange, now_ns);
+}
+
+[[gnu::always_inline]] inline void Proxy::on_response_end(Exchange& exchange, uint64_t now_ns) {
+  exchange.has_response_ended = true;
+  exchange.arrived_ns = now_ns;
+  end_streams(exchange, now_ns);
+}
+
+inline void Proxy::note_grpc_status(Exchange& exchange, const h2::Event& event) noexcept {
+  const uint16_t position = memory_.head_of(event).grpc_status;
+  if (position == 0) return;
+  const h2::Field& field = memory_.fields_of(event).data()[position - 1u];
+  exchange.grpc_status = static_cast<int16_t>(grpc::parse_status(field.value()));
+}
+
+[[gnu::always_inline]] inline void Proxy::on_response(Exchange& exchange, const h2::Event& event, uint64_t now_ns) {
   h2::Stream* stream = exchange.downstream_stream;
   if (stream == nullptr) return;
   Connection& downstream = *exchange.downstream;
   const h2::MessageHead& head = memory_.head_of(event);
-  const std::span<const h2::Field> fields = memory_.fields_of(event);
   exchange.is_committed = true;
   exchange.http_status = head.status;
   exchange.body.release(memory_.blocks);
   if (!has_access_log_) exchange.headers.release(memory_);
-  if (head.grpc_status != 0) {
-    exchange.grpc_status = static_cast<int16_t>(grpc::parse_status(fields[head.grpc_status - 1u].value()));
-  }
-  downstream.h2.begin_headers(*stream);
-  if (event.shared != nullptr) {
-    downstream.h2.add_shared(*event.shared);
+  if (head.grpc_status != 0) note_grpc_status(exchange, event);
+  if (event.shared != nullptr) [[likely]] {
+    downstream.h2.send_headers(*stream, *event.shared, event.end_stream);
   } else {
-    downstream.h2.add_fields(fields);
+    downstream.h2.begin_headers(*stream);
+    downstream.h2.add_fields(memory_.fields_of(event));
+    downstream.h2.end_headers(*stream, event.end_stream);
   }
-  downstream.h2.end_headers(*stream, event.end_stream);
   mark(downstream);
   if (event.end_stream) on_response_end(exchange, now_ns);
 }
 
-void Proxy::on_response_data(Connection& upstream, h2::Stream& stream, Exchange& exchange, const h2::Event& event,
-                             uint64_t now_ns) {
+[[gnu::always_inline]] inline void Proxy::on_response_data(Connection& upstream, h2::Stream& stream, Exchange& exchange,
+                                                           const h2::Event& event, uint64_t now_ns) {
   const auto size = static_cast<uint32_t>(event.data_size);
   h2::Stream* client_stream = exchange.downstream_stream;
   if (client_stream == nullptr) return;
@@ -56,30 +121,21 @@ void Proxy::on_response_data(Connection& upstream, h2::Stream& stream, Exchange&
   if (event.end_stream) on_response_end(exchange, now_ns);
 }
 
-void Proxy::on_response_trailers(Exchange& exchange, const h2::Event& event, uint64_t now_ns) {
+[[gnu::always_inline]] inline void Proxy::on_response_trailers(Exchange& exchange, const h2::Event& event,
+                                                               uint64_t now_ns) {
   h2::Stream* stream = exchange.downstream_stream;
   if (stream == nullptr) return;
   Connection& downstream = *exchange.downstream;
-  const std::span<const h2::Field> fields = memory_.fields_of(event);
-  const h2::MessageHead& head = memory_.head_of(event);
-  if (head.grpc_status != 0) {
-    exchange.grpc_status = static_cast<int16_t>(grpc::parse_status(fields[head.grpc_status - 1u].value()));
-  }
-  downstream.h2.begin_trailers(*stream);
-  if (event.shared != nullptr) {
-    downstream.h2.add_shared_trailers(*stream, *event.shared);
+  note_grpc_status(exchange, event);
+  if (event.shared != nullptr) [[likely]] {
+    downstream.h2.send_trailers(*stream, *event.shared);
   } else {
-    downstream.h2.add_trailers(*stream, fields);
+    downstream.h2.begin_trailers(*stream);
+    downstream.h2.add_trailers(*stream, memory_.fields_of(event));
+    downstream.h2.end_trailers(*stream);
   }
-  downstream.h2.end_trailers(*stream);
   mark(downstream);
   on_response_end(exchange, now_ns);
-}
-
-void Proxy::on_response_end(Exchange& exchange, uint64_t now_ns) {
-  exchange.has_response_ended = true;
-  exchange.arrived_ns = now_ns;
-  release_if_ended(exchange, now_ns);
 }
 
 // An endpoint that resets after its complete response wants no more of the upload (RFC 9113 section 8.1): so is the
@@ -236,53 +292,6 @@ void Proxy::reset_downstream(Exchange& exchange, h2::ErrorCode code) {
   finish(exchange);
 }
 
-// Gives the upstream stream's slot back; calls that wait for one get it.
-void Proxy::release_upstream(Exchange& exchange, uint64_t now_ns) {
-  h2::Stream* stream = exchange.upstream_stream;
-  exchange.upstream_stream = nullptr;
-  if (stream == nullptr) return;
-  Connection& upstream = *exchange.upstream;
-  upstream.h2.close_stream(*stream);
-  if (upstream.state == ConnectionState::kOpen) {
-    if (upstream.endpoint->waiting_count != 0) [[unlikely]]
-      serve_waiting(*upstream.endpoint, now_ns);
-  } else if (upstream.state == ConnectionState::kDraining) {
-    // Closed at the end of the turn: its caller may still be at work on it.
-    mark(upstream);
-  }
-}
-
-// One function lets both streams go, each when both its halves are closed or it is reset.
-void Proxy::release_if_ended(Exchange& exchange, uint64_t now_ns) {
-  h2::Stream* upstream_stream = exchange.upstream_stream;
-  if (upstream_stream != nullptr && upstream_stream->has_received_end && upstream_stream->has_sent_end) {
-    release_upstream(exchange, now_ns);
-  }
-  h2::Stream* stream = exchange.downstream_stream;
-  if (stream == nullptr || !exchange.has_response_ended || !stream->has_sent_end) return;
-  if (!stream->has_received_end) {
-    if (!exchange.rst_after_end) return;
-    Connection& downstream = *exchange.downstream;
-    downstream.h2.reset_stream(*stream, h2::ErrorCode::kNoError);
-    mark(downstream);
-  } else if (exchange.upstream_stream != nullptr) {
-    return;  // the end of the upload still waits for the endpoint's window
-  }
-  ++counters_.responses;
-  Connection& downstream = *exchange.downstream;
-  downstream.h2.close_stream(*stream);
-  exchange.downstream_stream = nullptr;
-  if (downstream.state == ConnectionState::kDraining) mark(downstream);
-  finish(exchange);
-}
-
-void Proxy::finish(Exchange& exchange) noexcept {
-  ASSERT(!exchange.is_finished && !static_cast<WaitLink&>(exchange).is_linked());
-  exchange.is_finished = true;
-  timers_.cancel(exchange);
-  finished_.push_back(exchanges_.handle(exchange));
-}
-
 void Proxy::write_access_log(const Exchange& exchange, uint64_t now_ns) {
   const auto value_of = [&exchange](h2::KnownName name) {
     const h2::Field* field = exchange.headers.find(name);
@@ -301,7 +310,7 @@ void Proxy::write_access_log(const Exchange& exchange, uint64_t now_ns) {
   record.grpc_status = exchange.grpc_status;
   record.bytes_sent = exchange.bytes_sent;
   record.bytes_received = exchange.bytes_received;
-  if (exchange.cluster != nullptr) record.cluster = exchange.cluster->config.name;
+  if (exchange.route != nullptr) record.cluster = exchange.route->cluster->config.name;
   if (exchange.endpoint != nullptr) record.endpoint = exchange.endpoint->name;
   record.attempts = exchange.attempts;
   record.duration_ns = now_ns - exchange.started_ns;
@@ -312,6 +321,32 @@ void Proxy::write_access_log(const Exchange& exchange, uint64_t now_ns) {
   const size_t size =
       is_json ? access_formatter_.format_json(record, line) : access_formatter_.format_combined(record, line);
   options_.log->access_line({line, size});
+}
+
+// Last, so that what it calls is seen before.
+void Proxy::work_off_upstream_events(Connection& upstream, uint64_t now_ns) {
+  // Events are not added meanwhile: nothing below calls receive().
+  for (const h2::Event& event : memory_.events) {
+    if (h2::Stream* const stream = memory_.streams.find(event.stream)) [[likely]] {
+      on_upstream_event(upstream, *stream, event, now_ns);
+    } else if (!event.stream) {
+      on_connection_event(upstream, event, now_ns);
+    }  // else its stream was ended by an earlier event
+  }
+}
+
+inline void Proxy::on_upstream_event(Connection& upstream, h2::Stream& stream, const h2::Event& event,
+                                     uint64_t now_ns) {
+  Exchange& exchange = exchange_of(stream);
+  switch (event.kind) {
+    case h2::EventKind::kData: return on_response_data(upstream, stream, exchange, event, now_ns);
+    case h2::EventKind::kResponse: return on_response(exchange, event, now_ns);
+    case h2::EventKind::kTrailers: return on_response_trailers(exchange, event, now_ns);
+    case h2::EventKind::kInformational: return on_informational(exchange, event);
+    case h2::EventKind::kReset: return on_upstream_reset(exchange, event.code, now_ns);
+    case h2::EventKind::kStreamFailed: return on_upstream_broken(exchange, now_ns);
+    default: return;
+  }
 }
 
 }  // namespace ringway::proxy

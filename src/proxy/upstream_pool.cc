@@ -18,18 +18,13 @@ constexpr uint64_t kSilence_ns = 10 * base::kSecond_ns;
 
 // One connection an endpoint unless configured otherwise, so that the calls of all clients share its sends. With
 // several, all calls of a turn take the same one for the same reason.
-Connection* Proxy::usable_connection(Endpoint& endpoint) noexcept {
+Connection* Proxy::usable_of_several(Endpoint& endpoint) noexcept {
   const auto count = static_cast<uint32_t>(endpoint.connections.size());
-  if (count == 0) return nullptr;
-  if (count == 1) [[likely]] {
-    Connection* const only = connections_.find(endpoint.connections.front());
-    return only->state == ConnectionState::kOpen && only->h2.can_open_stream() ? only : nullptr;
-  }
   const uint32_t spread = std::min(count, endpoint.cluster.config.connections_per_shard);
   const uint32_t first = spread > 1 ? static_cast<uint32_t>(turn_ % spread) : 0;
   for (uint32_t i = 0; i < count; ++i) {
-    Connection* connection = connections_.find(endpoint.connections[(first + i) % count]);
-    if (connection->state == ConnectionState::kOpen && connection->h2.can_open_stream()) return connection;
+    Connection* const connection = endpoint.connections[(first + i) % count];
+    if (connection->takes_calls()) return connection;
   }
   return nullptr;
 }
@@ -48,7 +43,7 @@ void Proxy::open_connection(Endpoint& endpoint, uint64_t now_ns) {
     connection->peer = endpoint.address;
     connection->opened_ns = now_ns;
     timers_.arm(*connection, now_ns + endpoint.cluster.config.connect_timeout_ns);
-    endpoint.connections.push_back(connection->handle);
+    endpoint.connections.push_back(connection);
     ++endpoint.connecting_count;
     ++counters_.upstream_connections;
     to_connect.push_back(connection->handle);
@@ -70,7 +65,7 @@ void Proxy::serve_waiting(Endpoint& endpoint, uint64_t now_ns) {
 }
 
 void Proxy::drop_from_endpoint(Connection& connection) noexcept {
-  std::erase(connection.endpoint->connections, connection.handle);
+  std::erase(connection.endpoint->connections, &connection);
 }
 
 // After a failed connect: those who wait go to another endpoint, or get the reason. Where other connections are open
@@ -86,9 +81,16 @@ void Proxy::fail_waiting(Endpoint& endpoint, uint64_t now_ns) {
   }
 }
 
+// The call that takes the last stream id takes its connection out of use: it leaves the endpoint's list, so that nobody
+// waits for a stream of it, and closes behind its last stream. Another is opened at once, so that the next call finds
+// one.
+void Proxy::retire(Connection& connection, uint64_t now_ns) {
+  connection.state = ConnectionState::kDraining;
+  drop_from_endpoint(connection);
+  open_connection(*connection.endpoint, now_ns);
+}
+
 void Proxy::arm_keepalive(Connection& connection, uint64_t now_ns) {
-  if (static_cast<OwnedTimer&>(connection).is_armed()) [[likely]]
-    return;
   timers_.arm(connection, now_ns + kSilence_ns);
 }
 

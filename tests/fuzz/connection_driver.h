@@ -110,8 +110,7 @@ class ConnectionDriver {
     require(names_stream == (stream != nullptr), "an event and its stream");
     if (stream == nullptr) return;
     require(connection_.streams().find(stream->id) == stream, "the stream is not in the map");
-    // The owner's number serves to count what may be returned as credit.
-    if (event.kind == EventKind::kData) stream->owner += static_cast<uint32_t>(event.data_size);
+    if (event.kind == EventKind::kData) set_owed(*stream, owed(*stream) + event.data_size);
     if (event.kind == EventKind::kReset || event.kind == EventKind::kStreamFailed) {
       require(stream->is_reset, "a failed stream is reset");
     } else if (event.end_stream) {
@@ -122,18 +121,14 @@ class ConnectionDriver {
 
   // Sends the request's own fields back, so that records meet the encoder.
   void echo_headers(Stream& stream, const Event& event) {
+    if (event.shared != nullptr) return connection_.send_headers(stream, *event.shared, false);
     connection_.begin_headers(stream);
-    connection_.add_field(make_field(KnownName::kStatus, "200"));
-    if (event.shared != nullptr) {
-      connection_.add_shared(*event.shared);
-    } else {
-      connection_.add_fields(memory_.fields_of(event));
-    }
+    connection_.add_fields(memory_.fields_of(event));
     connection_.end_headers(stream, false);
   }
 
   void open_or_answer(uint8_t choice) {
-    Stream* stream = connection_.role() == Role::kClient ? connection_.open_stream(0) : any_stream(choice);
+    Stream* stream = connection_.role() == Role::kClient ? connection_.open_stream(nullptr) : any_stream(choice);
     if (stream == nullptr || stream->has_sent_headers || stream->is_reset || connection_.has_failed()) return;
     connection_.begin_headers(*stream);
     connection_.add_field(make_field(KnownName::kPath, "/a"));
@@ -168,12 +163,18 @@ class ConnectionDriver {
     if (choice & 1) connection_.close_stream(*stream);
   }
 
+  // The owner's pointer serves to count what may be returned as credit.
+  static uint32_t owed(const Stream& stream) {
+    return static_cast<uint32_t>(reinterpret_cast<uintptr_t>(stream.owner));
+  }
+  static void set_owed(Stream& stream, uint32_t bytes) { stream.owner = reinterpret_cast<void*>(uintptr_t{bytes}); }
+
   // Never more than was received: that would be the owner's bug.
   void return_credit(uint8_t choice) {
     Stream* stream = any_stream(choice);
     if (stream == nullptr) return;
-    const uint32_t bytes = choice & 1 ? stream->owner : stream->owner / 2;
-    stream->owner -= bytes;
+    const uint32_t bytes = choice & 1 ? owed(*stream) : owed(*stream) / 2;
+    set_owed(*stream, owed(*stream) - bytes);
     connection_.return_credit(*stream, bytes);
   }
 

@@ -28,7 +28,7 @@ void open_streams(Endpoint& end) {
                 wire::headers(5, wire::request_block(), false));
   } else {
     for (uint32_t i = 0; i < 3; ++i) {
-      end.send_headers(*end.connection.open_stream(i), wire::request_fields(), false);
+      end.send_headers(*end.connection.open_stream(nullptr), wire::request_fields(), false);
     }
     end.receive(wire::headers(3, wire::response_block(), true));
   }
@@ -281,7 +281,7 @@ TEST(ConnectionErrors, ContentLengthAgainstData) {
       Memory memory(1, 100, 1 << 20);
       Endpoint end(role, memory);
       end.greet();
-      if (role == Role::kClient) end.send_headers(*end.connection.open_stream(0), wire::request_fields(), true);
+      if (role == Role::kClient) end.send_headers(*end.connection.open_stream(nullptr), wire::request_fields(), true);
       const PlainList more{{"content-length", each.announced}};
       std::string bytes = wire::headers(
           1, role == Role::kServer ? wire::request_block(more) : wire::response_block("200", more), false);
@@ -303,7 +303,7 @@ TEST(ConnectionErrors, AResponseThatEndsWithItsHeadersMayAnnounceALength) {
   Memory memory(1, 100, 1 << 20);
   Endpoint end(Role::kClient, memory);
   end.greet();
-  end.send_headers(*end.connection.open_stream(0), wire::request_fields(), true);
+  end.send_headers(*end.connection.open_stream(nullptr), wire::request_fields(), true);
   end.receive(wire::headers(1, wire::response_block("304", {{"content-length", "10"}}), true));
   EXPECT_FALSE(end.stream(1)->is_reset);
   EXPECT_EQ(end.events.at(0).kind, EventKind::kResponse);

@@ -13,7 +13,7 @@ class ConnectionFlowTest : public testing::Test {
   // A client with `count` open streams whose requests have gone.
   void open(Endpoint& client, uint32_t count) {
     for (uint32_t i = 0; i < count; ++i) {
-      client.send_headers(*client.connection.open_stream(i), wire::request_fields(), false);
+      client.send_headers(*client.connection.open_stream(nullptr), wire::request_fields(), false);
     }
     client.take_output();
   }
@@ -153,7 +153,7 @@ TEST_F(ConnectionFlowTest, InitialWindowSizeMovesOpenStreams) {
   client.receive(wire::settings({{SettingId::kInitialWindowSize, 0}}) + wire::window_update(1, 60));
   EXPECT_EQ(body_of(client.take_frames(), 1), "e");
   // New streams begin with the latest value.
-  EXPECT_EQ(client.connection.open_stream(0)->send_window, 0);
+  EXPECT_EQ(client.connection.open_stream(nullptr)->send_window, 0);
 }
 
 // A stream that is reset or has sent its end has nothing to say any more, whatever the windows do.

@@ -140,7 +140,7 @@ TEST_P(JoinedTest, OurClientCallsAnNghttp2Server) {
   for (bool is_moving = true; is_moving;) {
     // All at the second step, when the server's SETTINGS are known.
     while (client.connection.has_received_settings() && opened < shape.calls && client.connection.can_open_stream()) {
-      Stream& stream = *client.connection.open_stream(opened);
+      Stream& stream = *client.connection.open_stream(nullptr);
       client.send_headers(stream, wire::request_fields(metadata(opened, shape.metadata_bytes)), shape.body_bytes == 0);
       if (shape.body_bytes != 0) client.send_data(stream, body_of(opened, shape.body_bytes), true);
       ++opened;

@@ -98,7 +98,7 @@ class Exchange {
   }
 
   void open_call() {
-    Stream* stream = client_.end.connection.open_stream(0);
+    Stream* stream = client_.end.connection.open_stream(nullptr);
     if (stream == nullptr) return;
     ASSERT_EQ(stream->id, 1 + 2 * calls_.size());
     Call& call = calls_[stream->id];

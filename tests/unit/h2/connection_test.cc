@@ -45,12 +45,13 @@ TEST_F(ConnectionTest, ARequestAndItsBodyBecomeEvents) {
 TEST_F(ConnectionTest, AResponseWithAllItsParts) {
   Endpoint client(Role::kClient, memory_);
   client.greet();
-  client.send_headers(*client.connection.open_stream(77), wire::request_fields(), true);
+  int owner = 0;
+  client.send_headers(*client.connection.open_stream(&owner), wire::request_fields(), true);
   const auto frames = client.take_frames();
   ASSERT_EQ(frames.size(), 1u);
   EXPECT_EQ(frames[0].flags, kFlagEndHeaders | kFlagEndStream);
   EXPECT_EQ(Inflater().decode(frames[0].payload), wire::request_fields());
-  EXPECT_EQ(client.stream(1)->owner, 77u);
+  EXPECT_EQ(client.stream(1)->owner, &owner);
   const auto seen =
       client.receive(wire::headers(1, wire::response_block("103", {{"link", "</a>"}}), false) +
                      wire::headers(1, wire::response_block("200"), false) + wire::padded_data(1, "body", 20, false) +
@@ -120,20 +121,20 @@ TEST_F(ConnectionTest, AShardWithoutAFreeStreamRefuses) {
   Endpoint client(Role::kClient, small);
   client.greet();
   EXPECT_TRUE(client.connection.can_open_stream());
-  EXPECT_EQ(client.connection.open_stream(0), nullptr);
+  EXPECT_EQ(client.connection.open_stream(nullptr), nullptr);
 }
 
 TEST_F(ConnectionTest, AClientKeepsThePeersLimit) {
   Endpoint client(Role::kClient, memory_);
   client.receive(wire::settings({{SettingId::kMaxConcurrentStreams, 2}}));
-  EXPECT_NE(client.connection.open_stream(0), nullptr);
-  EXPECT_NE(client.connection.open_stream(0), nullptr);
-  EXPECT_EQ(client.connection.open_stream(0), nullptr);
+  EXPECT_NE(client.connection.open_stream(nullptr), nullptr);
+  EXPECT_NE(client.connection.open_stream(nullptr), nullptr);
+  EXPECT_EQ(client.connection.open_stream(nullptr), nullptr);
   client.receive(wire::settings({{SettingId::kMaxConcurrentStreams, 3}}));
-  EXPECT_NE(client.connection.open_stream(0), nullptr);
+  EXPECT_NE(client.connection.open_stream(nullptr), nullptr);
   EXPECT_FALSE(client.connection.can_open_stream());
   client.connection.close_stream(*client.stream(3));
-  EXPECT_EQ(client.connection.open_stream(0)->id, 7u);
+  EXPECT_EQ(client.connection.open_stream(nullptr)->id, 7u);
   // Lowered below what is open: nothing happens to those.
   client.receive(wire::settings({{SettingId::kMaxConcurrentStreams, 0}}));
   EXPECT_EQ(client.connection.stream_count(), 3u);
@@ -145,22 +146,22 @@ TEST_F(ConnectionTest, IdsRunOut) {
   limits.first_stream_id = kStreamIdMax - 2;
   Endpoint client(Role::kClient, memory_, limits);
   client.greet();
-  EXPECT_EQ(client.connection.open_stream(0)->id, kStreamIdMax - 2);
+  EXPECT_EQ(client.connection.open_stream(nullptr)->id, kStreamIdMax - 2);
   EXPECT_FALSE(client.connection.has_used_all_ids());
-  EXPECT_EQ(client.connection.open_stream(0)->id, kStreamIdMax);
+  EXPECT_EQ(client.connection.open_stream(nullptr)->id, kStreamIdMax);
   EXPECT_TRUE(client.connection.has_used_all_ids());
-  EXPECT_EQ(client.connection.open_stream(0), nullptr);
+  EXPECT_EQ(client.connection.open_stream(nullptr), nullptr);
 }
 
 TEST_F(ConnectionTest, AReceivedGoawayForbidsNewStreams) {
   Endpoint client(Role::kClient, memory_);
   client.greet();
-  client.send_headers(*client.connection.open_stream(0), wire::request_fields(), true);
+  client.send_headers(*client.connection.open_stream(nullptr), wire::request_fields(), true);
   auto seen = client.receive(wire::goaway(kStreamIdMax, ErrorCode::kNoError));
   EXPECT_EQ(seen.at(0).kind, EventKind::kGoaway);
   EXPECT_EQ(seen.at(0).last_stream_id, kStreamIdMax);
   EXPECT_TRUE(client.connection.has_received_goaway());
-  EXPECT_EQ(client.connection.open_stream(0), nullptr);
+  EXPECT_EQ(client.connection.open_stream(nullptr), nullptr);
   // The real id, then one that must not rise again.
   EXPECT_EQ(client.receive(wire::goaway(1, ErrorCode::kNoError)).at(0).last_stream_id, 1u);
   seen = client.receive(wire::frame(FrameType::kGoaway, 0, 0, wire::u32(5) + wire::u32(11) + "why"));
@@ -225,7 +226,7 @@ TEST_F(ConnectionTest, ALaterListBeyondTheLimitFailsItsStream) {
   limits.header_list.list_bytes = 300;
   Endpoint client(Role::kClient, memory_, limits);
   client.greet();
-  client.send_headers(*client.connection.open_stream(0), wire::request_fields(), true);
+  client.send_headers(*client.connection.open_stream(nullptr), wire::request_fields(), true);
   client.take_output();
   client.receive(wire::headers(1, wire::response_block("200", {{"x", std::string(300, 'x')}}), false));
   EXPECT_EQ(resets_of(client.take_frames(), 1, ErrorCode::kEnhanceYourCalm), 1u);
@@ -293,7 +294,7 @@ TEST_F(ConnectionTest, LargeListsAreSentInFragments) {
       Endpoint client(Role::kClient, memory_);
       client.greet({{SettingId::kMaxFrameSize, frame_size}});
       const PlainList fields = wire::request_fields({{"x-large", std::string(value_size, 'l')}, {"x-last", "one"}});
-      client.send_headers(*client.connection.open_stream(0), fields, true);
+      client.send_headers(*client.connection.open_stream(nullptr), fields, true);
       const auto frames = client.take_frames();
       std::string block;
       for (size_t i = 0; i < frames.size(); ++i) {
@@ -314,8 +315,8 @@ TEST_F(ConnectionTest, LargeListsAreSentInFragments) {
 TEST_F(ConnectionTest, WritingAfterAFailureIsHarmless) {
   Endpoint client(Role::kClient, memory_);
   client.greet();
-  Stream& stream = *client.connection.open_stream(0);
-  Stream& other = *client.connection.open_stream(0);
+  Stream& stream = *client.connection.open_stream(nullptr);
+  Stream& other = *client.connection.open_stream(nullptr);
   client.send_headers(other, wire::request_fields(), false);
   client.receive(wire::settings({{SettingId::kMaxFrameSize, 0}}));
   ASSERT_TRUE(client.connection.has_failed());
@@ -324,7 +325,7 @@ TEST_F(ConnectionTest, WritingAfterAFailureIsHarmless) {
   client.send_trailers(other, {{"grpc-status", "0"}});
   client.connection.reset_stream(stream, ErrorCode::kCancel);
   client.connection.return_credit(other, 100'000);
-  EXPECT_EQ(client.connection.open_stream(0), nullptr);
+  EXPECT_EQ(client.connection.open_stream(nullptr), nullptr);
   client.connection.validate();
   wire::parse(client.take_output());
 }
@@ -447,7 +448,7 @@ TEST_F(ConnectionTest, ADyingConnectionGivesEverythingBack) {
   {
     Endpoint client(Role::kClient, memory_);
     client.greet({{SettingId::kInitialWindowSize, 5}});
-    client.send_headers(*client.connection.open_stream(0), wire::request_fields(), false);
+    client.send_headers(*client.connection.open_stream(nullptr), wire::request_fields(), false);
     client.send_data(*client.stream(1), "0123456789", false);
     client.send_trailers(*client.stream(1), {{"a", "b"}});
     client.receive(wire::frame(FrameType::kHeaders, 0, 1, "\x88") +

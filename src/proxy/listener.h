@@ -1,0 +1,28 @@
+// A listener and its routes as one shard knows them: where calls go, and what their hops took.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "config/snapshot.h"
+#include "routing/route_table.h"
+#include "stats/histogram.h"
+
+namespace ringway::proxy {
+
+class Cluster;
+
+struct Route {
+  Cluster* cluster;
+  const config::ForwardedOptions* forwarded;   // of the listener
+  std::unique_ptr<stats::Histogram> hop_time;  // made at the first call
+};
+
+struct Listener {
+  explicit Listener(const config::ListenerConfig& config) : table(config.routes) {}
+
+  routing::RouteTable table;
+  std::vector<Route> routes;  // in the table's order
+};
+
+}  // namespace ringway::proxy
