@@ -45,6 +45,8 @@ class ByteQueue {
       make_room(pool, size);
     return block_ + tail_;
   }
+  // How much room there is at the address that reserve() has given.
+  uint32_t room() const noexcept { return capacity_ - tail_; }
   void commit(uint32_t size) noexcept {
     ASSERT(size <= capacity_ - tail_);
     tail_ += size;

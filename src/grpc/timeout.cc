@@ -1,7 +1,6 @@
 #include "grpc/timeout.h"
 
-#include <charconv>
-
+#include "base/copy.h"
 #include "base/units.h"
 
 namespace ringway::grpc {
@@ -30,8 +29,9 @@ std::optional<uint64_t> parse_timeout(std::string_view value) noexcept {
   if (value.size() < 2 || value.size() > kTimeoutTextMax) return std::nullopt;
   uint64_t number = 0;
   for (const char c : value.substr(0, value.size() - 1)) {
-    if (c < '0' || c > '9') return std::nullopt;
-    number = number * 10 + static_cast<uint64_t>(c - '0');
+    const auto digit = static_cast<uint8_t>(c - '0');
+    if (digit > 9) return std::nullopt;
+    number = number * 10 + digit;
   }
   for (const Unit& unit : kUnits) {
     if (unit.letter != value.back()) continue;
@@ -41,15 +41,24 @@ std::optional<uint64_t> parse_timeout(std::string_view value) noexcept {
 }
 
 size_t format_timeout(uint64_t timeout_ns, std::span<char> out) noexcept {
-  for (const Unit& unit : kUnits) {
-    const uint64_t number = timeout_ns / unit.ns + (timeout_ns % unit.ns != 0);
-    if (number > kValueMax && unit.letter != 'H') continue;
-    const auto [end, status] =
-        std::to_chars(out.data(), out.data() + out.size() - 1, number < kValueMax ? number : kValueMax);
-    *end = unit.letter;
-    return static_cast<size_t>(end - out.data()) + 1;
+  const Unit* unit = kUnits;
+  uint64_t number = timeout_ns;
+  while (number > kValueMax && unit->letter != 'H') {
+    ++unit;
+    number = timeout_ns / unit->ns + (timeout_ns % unit->ns != 0);
   }
-  return 0;
+  auto left = static_cast<uint32_t>(number < kValueMax ? number : kValueMax);
+  char digits[kTimeoutTextMax];
+  char* const end = digits + sizeof digits;
+  char* p = end;
+  *--p = unit->letter;
+  do {
+    *--p = static_cast<char>('0' + left % 10);
+    left /= 10;
+  } while (left != 0);
+  const auto size = static_cast<size_t>(end - p);
+  base::copy_bytes(out.data(), p, size);
+  return size;
 }
 
 }  // namespace ringway::grpc

@@ -348,7 +348,7 @@ void Connection::drop_request(uint32_t stream_id, ErrorCode code) {
   refuse_stream_id(stream_id, code);
 }
 
-inline void Connection::on_new_request(uint32_t stream_id, Verdict verdict, Event& event) {
+[[gnu::always_inline]] inline void Connection::on_new_request(uint32_t stream_id, Verdict verdict, Event& event) {
   last_peer_stream_id_ = stream_id;
   if (stream_id > goaway_last_id_) {
     memory_->events.pop_back();  // announced as not processed (section 6.8)
@@ -376,7 +376,8 @@ void Connection::drop_message(Stream& stream, ErrorCode code) {
 }
 
 // Trailers of a request; responses, informational or final, and their trailers.
-inline void Connection::on_later_headers(Stream& stream, MessageKind kind, Verdict verdict, Event& event) {
+[[gnu::always_inline]] inline void Connection::on_later_headers(Stream& stream, MessageKind kind, Verdict verdict,
+                                                                Event& event) {
   if (stream.is_reset) {
     memory_->events.pop_back();
     return;

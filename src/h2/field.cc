@@ -6,6 +6,7 @@
 #include <new>
 
 #include "base/assert.h"
+#include "base/copy.h"
 
 namespace ringway::h2 {
 namespace {
@@ -45,6 +46,35 @@ constexpr std::array<bool, 256> make_name_octets() noexcept {
 
 constexpr std::array<bool, 256> kNameOctets = make_name_octets();
 
+// True when an octet is below 0x20. Sixteen octets at a time; the last of them overlap those before.
+[[gnu::always_inline]] inline bool has_control_octet(std::string_view text) noexcept {
+  using Octets [[gnu::vector_size(16)]] = unsigned char;
+  const char* p = text.data();
+  const char* const end = p + text.size();
+  if (text.size() < 16) {
+    constexpr uint64_t kOnes = 0x0101010101010101;
+    const auto below = [](uint64_t word) { return ((word - kOnes * 0x20) & ~word & (kOnes * 0x80)) != 0; };
+    uint64_t first = kOnes * 0x20;  // padding is none
+    uint64_t last = kOnes * 0x20;
+    if (text.size() >= 8) {
+      std::memcpy(&first, p, 8);
+      std::memcpy(&last, end - 8, 8);
+    } else {
+      base::copy_bytes(&first, p, text.size());
+    }
+    return below(first) || below(last);
+  }
+  Octets least;
+  std::memcpy(&least, end - 16, 16);
+  for (; end - p > 16; p += 16) {
+    Octets next;
+    std::memcpy(&next, p, 16);
+    least = next < least ? next : least;
+  }
+  const auto found = reinterpret_cast<base::Sixteen>(least < 0x20);
+  return (found[0] | found[1]) != 0;
+}
+
 }  // namespace
 
 bool is_valid_name(std::string_view name) noexcept {
@@ -56,23 +86,21 @@ bool is_valid_name(std::string_view name) noexcept {
   return true;
 }
 
-bool is_valid_value(std::string_view value) noexcept {
-  if (value.empty()) return true;
+namespace {
+
+[[gnu::noinline]] bool is_valid_unusual_value(std::string_view value) noexcept {
   const auto is_blank = [](char c) { return c == ' ' || c == '\t'; };
   if (is_blank(value.front()) || is_blank(value.back())) return false;
-  const char* p = value.data();
-  size_t left = value.size();
-  // Eight octets at a time: is any below 0x20? Such octets are rare, so that the exact look is.
-  for (; left >= 8; p += 8, left -= 8) {
-    uint64_t word;
-    std::memcpy(&word, p, sizeof word);
-    constexpr uint64_t kOnes = 0x0101010101010101;
-    if ((word - kOnes * 0x20) & ~word & (kOnes * 0x80)) break;
-  }
-  for (; left != 0; ++p, --left) {
-    if (*p == '\0' || *p == '\r' || *p == '\n') return false;
-  }
-  return true;
+  return value.find_first_of(std::string_view("\0\r\n", 3)) == std::string_view::npos;
+}
+
+}  // namespace
+
+bool is_valid_value(std::string_view value) noexcept {
+  if (value.empty()) return true;
+  // What is forbidden is at most a space: below that at both ends, and without control octets, all is well.
+  const bool is_plain = value.data()[0] > ' ' && value.data()[value.size() - 1] > ' ' && !has_control_octet(value);
+  return is_plain || is_valid_unusual_value(value);
 }
 
 uint16_t parse_status(std::string_view value) noexcept {
@@ -115,12 +143,6 @@ bool is_valid_meaning(KnownName name, std::string_view value) noexcept {
     case KnownName::kTe: return value == "trailers";
     default: return true;
   }
-}
-
-uint64_t next_codec_state() noexcept {
-  // 2^64 states outlast any process.
-  static thread_local uint64_t state = 0;
-  return ++state;
 }
 
 FieldInterner::FieldInterner(uint64_t hash_key, uint32_t bytes_max)

@@ -81,9 +81,6 @@ inline Field make_field(KnownName known, std::string_view value) noexcept {
 
 // The shard's interned fields. Records live while something refers to them and, beyond that, until the budget needs
 // their place; an index is reused with a new generation, so that encoders notice.
-// A fresh number for the state of an encoder's or decoder's table, never 0 and never used before in this thread.
-uint64_t next_codec_state() noexcept;
-
 class FieldInterner {
  public:
   // `hash_key` is secret and random per process, so that peers cannot aim at one bucket. `bytes_max` bounds names,
@@ -116,6 +113,9 @@ class FieldInterner {
   // receive call.
   void begin_epoch() noexcept { ++epoch_; }
 
+  // A fresh number for the state of a decoder's table, never 0 and never used before.
+  uint64_t next_table_state() noexcept { return ++table_state_; }
+
   // How often intern() found the budget in use.
   uint32_t failure_count() const noexcept { return failure_count_; }
 
@@ -141,6 +141,7 @@ class FieldInterner {
   uint32_t next_index_ = 0;
   uint32_t epoch_ = 0;
   uint32_t failure_count_ = 0;
+  uint64_t table_state_ = 0;  // 2^64 outlast any process
 };
 
 // True when a value means something under its name: a path begins with '/', te is "trailers", :status has three digits

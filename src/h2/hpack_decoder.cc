@@ -4,58 +4,55 @@
 #include <cstring>
 
 #include "base/assert.h"
+#include "base/copy.h"
 #include "h2/huffman.h"
 
 namespace ringway::h2 {
 
-struct HpackDecoder::Reader {
-  const uint8_t* p;
-  const uint8_t* end;
+namespace {
 
-  // Section 5.1, at most five octets: enough for 2^28 and above any limit here. False: cut or too large.
-  bool read_integer(uint32_t prefix_bits, uint32_t& value) noexcept {
-    const uint32_t mask = (1u << prefix_bits) - 1;
-    value = *p++ & mask;
-    if (value != mask) return true;
-    for (uint32_t shift = 0; shift <= 21; shift += 7) {
-      if (p == end) return false;
-      const uint8_t octet = *p++;
-      value += uint32_t{octet & 0x7fu} << shift;
-      if ((octet & 0x80) == 0) return true;
-    }
-    return false;
+// Section 5.1, at most five octets: enough for 2^28 and above any limit here. `mask` is the prefix. The address behind;
+// null when it is cut or too large.
+[[gnu::always_inline]] inline const uint8_t* read_integer(const uint8_t* p, const uint8_t* end, uint8_t mask,
+                                                          uint32_t& value) noexcept {
+  value = *p++ & mask;
+  if (value != mask) [[likely]]
+    return p;
+  for (uint32_t shift = 0; shift <= 21; shift += 7) {
+    if (p == end) return nullptr;
+    const uint8_t octet = *p++;
+    value += uint32_t{octet & 0x7fu} << shift;
+    if ((octet & 0x80) == 0) return p;
   }
+  return nullptr;
+}
 
-  struct String {
-    const char* octets;
-    uint32_t size;
-    const uint8_t* wire;
-    uint32_t wire_size;
-  };
-
-  // Section 5.2. A Huffman string is decoded into the arena, a plain one stays where it is.
-  bool read_string(Arena& arena, String& string) noexcept {
-    if (p == end) return false;
-    const uint8_t* const start = p;
-    const bool is_huffman = (*p & 0x80) != 0;
-    uint32_t size = 0;
-    if (!read_integer(7, size) || size > static_cast<size_t>(end - p)) return false;
-    string.octets = reinterpret_cast<const char*>(p);
-    string.size = size;
-    if (is_huffman) {
-      char* decoded = arena.allocate(huffman_decoded_size_max(size));
-      const size_t decoded_size = huffman_decode({p, size}, decoded);
-      if (decoded_size == kHuffmanInvalid) return false;
-      arena.shrink_to(decoded + decoded_size);
-      string.octets = decoded;
-      string.size = static_cast<uint32_t>(decoded_size);
-    }
-    p += size;
-    string.wire = start;
-    string.wire_size = static_cast<uint32_t>(p - start);
-    return true;
-  }
+struct String {
+  const char* octets;
+  uint32_t size;
 };
+
+// Section 5.2. A Huffman string is decoded into the arena, a plain one stays where it is. The address behind; null when
+// it is cut or no Huffman code.
+[[gnu::always_inline]] inline const uint8_t* read_string(const uint8_t* p, const uint8_t* end, Arena& arena,
+                                                         String& string) noexcept {
+  if (p == end) return nullptr;
+  const bool is_huffman = (*p & 0x80) != 0;
+  p = read_integer(p, end, 0x7f, string.size);
+  if (p == nullptr || string.size > static_cast<size_t>(end - p)) return nullptr;
+  const uint8_t* const behind = p + string.size;
+  string.octets = reinterpret_cast<const char*>(p);
+  if (is_huffman) {
+    char* const decoded = arena.allocate(huffman_decoded_size_max(string.size));
+    const size_t decoded_size = huffman_decode({p, string.size}, decoded);
+    if (decoded_size == kHuffmanInvalid) return nullptr;
+    arena.shrink_to(decoded + decoded_size);
+    string = {decoded, static_cast<uint32_t>(decoded_size)};
+  }
+  return behind;
+}
+
+}  // namespace
 
 HpackDecoder::~HpackDecoder() {
   while (entry_count_ != 0) evict_oldest();
@@ -96,15 +93,14 @@ DecodedBlock HpackDecoder::decode(std::span<const uint8_t> block, const DecodeLi
       field_bytes = record->list_bytes;
       may_resize = false;
     } else if ((first & 0xe0) == 0x20) {
-      Reader reader{p, end};
-      if (!may_resize || !decode_size_update(reader)) return result;
-      p = reader.p;
+      if (!may_resize) return result;
+      p = decode_size_update(p, end);
+      if (p == nullptr) return result;
       continue;
     } else {
-      Reader reader{p, end};
       may_resize = false;
-      if (!decode_slowly(reader, arena, *out)) return result;
-      p = reader.p;
+      p = (first & 0x80) != 0 ? decode_indexed(p, end, arena, *out) : decode_literal(p, end, arena, *out);
+      if (p == nullptr) return result;
       if (out->record != nullptr) {
         field_bytes = out->record->list_bytes;
       } else {
@@ -130,26 +126,18 @@ DecodedBlock HpackDecoder::decode(std::span<const uint8_t> block, const DecodeLi
   return result;
 }
 
-// Everything but an index of one octet with a record behind it, and size updates.
-bool HpackDecoder::decode_slowly(Reader& reader, Arena& arena, Field& field) {
-  const uint8_t first = *reader.p;
-  if (first & 0x80) {
-    uint32_t index = 0;
-    if (!reader.read_integer(7, index)) return false;
-    FieldRecord* const record = record_of(index);
-    if (record == nullptr) return decode_first_reference(index, arena, field);
-    field.record = record;
-    field.known = record->known;
-    field.flags = record->flags;
-    return true;
-  }
-  if (!decode_literal(reader, (first & 0x40) != 0 ? 6 : 4, arena, field)) return false;
-  if ((first & 0x40) != 0) {
-    insert(field);
-  } else if ((first & 0x10) != 0) {
-    field.flags |= kFieldNeverIndex;
-  }
-  return true;
+// An index of several octets, or one without a record yet. The address behind, null for COMPRESSION_ERROR; as in the
+// functions below.
+const uint8_t* HpackDecoder::decode_indexed(const uint8_t* p, const uint8_t* end, Arena& arena, Field& field) {
+  uint32_t index = 0;
+  p = read_integer(p, end, 0x7f, index);
+  if (p == nullptr) return nullptr;
+  FieldRecord* const record = record_of(index);
+  if (record == nullptr) return decode_first_reference(index, arena, field) ? p : nullptr;
+  field.record = record;
+  field.known = record->known;
+  field.flags = record->flags;
+  return p;
 }
 
 // The record behind an index; null when there is none yet, or no such entry.
@@ -163,11 +151,11 @@ inline FieldRecord* HpackDecoder::record_of(uint32_t index) noexcept {
 bool HpackDecoder::decode_first_reference(uint32_t index, Arena& arena, Field& field) {
   if (index == 0 || index - kStaticTableSize - 1 >= entry_count_) return false;
   Entry& referred = entry(index - kStaticTableSize - 1);
-  const char* name = octets_.get() + referred.offset;
-  const std::string_view value(name + referred.name_size, referred.value_size);
+  const std::string_view name = name_of(referred);
+  const std::string_view value = value_of(referred);
   // A credential never enters what connections share.
   if ((referred.flags & kFieldNeverIndex) == 0) {
-    referred.record = interner_->intern({name, referred.name_size}, referred.known, value, referred.flags);
+    referred.record = interner_->intern(name, referred.known, value, referred.flags);
   }
   field.record = referred.record;
   field.known = referred.known;
@@ -175,8 +163,9 @@ bool HpackDecoder::decode_first_reference(uint32_t index, Arena& arena, Field& f
     field.flags = referred.record->flags;
     return true;
   }
-  char* copy = arena.allocate(size_t{referred.name_size} + referred.value_size);
-  std::memcpy(copy, name, size_t{referred.name_size} + referred.value_size);
+  char* copy = arena.allocate(name.size() + value.size());
+  base::copy_bytes(copy, name.data(), name.size());
+  base::copy_bytes(copy + name.size(), value.data(), value.size());
   field.flags = referred.flags;
   field.name_octets = copy;
   field.name_size = referred.name_size;
@@ -187,88 +176,109 @@ bool HpackDecoder::decode_first_reference(uint32_t index, Arena& arena, Field& f
   return true;
 }
 
-bool HpackDecoder::decode_name(Reader& reader, uint32_t index, Arena& arena, Field& field) {
+// A name that is spelt out, or that of an entry in the dynamic table.
+[[gnu::noinline]] const uint8_t* HpackDecoder::decode_name(const uint8_t* p, const uint8_t* end, uint32_t index,
+                                                           Arena& arena, Field& field) {
   if (index == 0) {
-    Reader::String name;
-    if (!reader.read_string(arena, name) || name.size > UINT16_MAX) return false;
+    String name;
+    p = read_string(p, end, arena, name);
+    if (p == nullptr || name.size > UINT16_MAX) return nullptr;
     field.name_octets = name.octets;
     field.name_size = static_cast<uint16_t>(name.size);
     field.known = find_known_name({name.octets, name.size});
     if (field.known == KnownName::kNone && !is_valid_name({name.octets, name.size})) field.flags |= kFieldMalformed;
-    return true;
-  }
-  if (index <= kStaticTableSize) {
-    const StaticField& named = static_field(index);
-    field.name_octets = named.name.data();
-    field.name_size = static_cast<uint16_t>(named.name.size());
-    field.known = named.known;
-    return true;
+    return p;
   }
   const uint32_t age = index - kStaticTableSize - 1;
-  if (age >= entry_count_) return false;
+  if (age >= entry_count_) return nullptr;
   const Entry& named = entry(age);
-  field.known = named.known;
+  ASSERT(named.known == KnownName::kNone);
+  // The entry may be evicted or moved while the field is in use.
+  char* copy = arena.allocate(named.name_size);
+  base::copy_bytes(copy, octets_.get() + named.offset, named.name_size);
+  field.known = KnownName::kNone;
+  field.name_octets = copy;
   field.name_size = named.name_size;
-  if (named.known != KnownName::kNone) {
-    field.name_octets = text_of(named.known).data();
-  } else {
-    // The entry may be evicted or moved while the field is in use.
-    char* copy = arena.allocate(named.name_size);
-    std::memcpy(copy, octets_.get() + named.offset, named.name_size);
-    field.name_octets = copy;
-    if (!is_valid_name({copy, named.name_size})) field.flags |= kFieldMalformed;
-  }
-  return true;
+  if (!is_valid_name({copy, named.name_size})) field.flags |= kFieldMalformed;
+  return p;
 }
 
-bool HpackDecoder::decode_literal(Reader& reader, uint8_t prefix_bits, Arena& arena, Field& field) {
+const uint8_t* HpackDecoder::decode_literal(const uint8_t* p, const uint8_t* end, Arena& arena, Field& field) {
+  const uint8_t first = *p;
+  const bool is_inserted = (first & 0x40) != 0;
   uint32_t index = 0;
+  p = read_integer(p, end, is_inserted ? 0x3f : 0x0f, index);
+  if (p == nullptr) [[unlikely]]
+    return nullptr;
   field.record = nullptr;
-  field.flags = 0;
-  if (!reader.read_integer(prefix_bits, index)) return false;
-  if (!decode_name(reader, index, arena, field)) return false;
-  Reader::String value;
-  if (!reader.read_string(arena, value)) return false;
+  field.flags = !is_inserted && (first & 0x10) != 0 ? kFieldNeverIndex : 0;
+  const FieldRecord* const static_name = index <= kStaticTableSize ? interner_->static_records()[index] : nullptr;
+  const uint32_t age = index - kStaticTableSize - 1;
+  if (static_name != nullptr) {
+    field.name_octets = static_name->octets;
+    field.name_size = static_name->name_size;
+    field.known = static_name->known;
+  } else if (age < entry_count_ && entry(age).known != KnownName::kNone) [[likely]] {
+    const Entry& named = entry(age);
+    field.name_octets = text_of(named.known).data();
+    field.name_size = named.name_size;
+    field.known = named.known;
+  } else {
+    p = decode_name(p, end, index, arena, field);
+    if (p == nullptr) return nullptr;
+  }
+  const uint8_t* const wire = p;
+  String value;
+  p = read_string(p, end, arena, value);
+  if (p == nullptr) [[unlikely]]
+    return nullptr;
   field.value_octets = value.octets;
   field.value_size = value.size;
-  field.wire_value = value.wire;
-  field.wire_size = value.wire_size;
+  field.wire_value = wire;
+  field.wire_size = static_cast<uint32_t>(p - wire);
   if (is_sensitive(field.known)) field.flags |= kFieldNeverIndex;
-  if (!is_valid_value({value.octets, value.size})) field.flags |= kFieldMalformed;
-  return true;
+  if (!is_valid_value({value.octets, value.size})) [[unlikely]]
+    field.flags |= kFieldMalformed;
+  if (is_inserted) insert(field);
+  return p;
 }
 
-bool HpackDecoder::decode_size_update(Reader& reader) {
+const uint8_t* HpackDecoder::decode_size_update(const uint8_t* p, const uint8_t* end) {
   uint32_t size = 0;
-  if (!reader.read_integer(5, size) || size > kTableSizeDefault) return false;
+  p = read_integer(p, end, 0x1f, size);
+  if (p == nullptr || size > kTableSizeDefault) return nullptr;
   table_bytes_max_ = size;
-  state_ = next_codec_state();
+  state_ = interner_->next_table_state();
   while (table_bytes_ > table_bytes_max_) evict_oldest();
-  return true;
+  return p;
 }
 
-void HpackDecoder::insert(const Field& field) {
-  state_ = next_codec_state();
-  const uint32_t octets = field.name_size + field.value_size;
-  const uint32_t size = octets + kFieldOverhead;
+[[gnu::always_inline]] inline void HpackDecoder::insert(const Field& field) {
+  state_ = interner_->next_table_state();
+  const uint32_t size = field.name_size + field.value_size + kFieldOverhead;
   // Section 4.4: what does not fit empties the table and is not an error.
   while (entry_count_ != 0 && table_bytes_ + size > table_bytes_max_) evict_oldest();
-  if (size > table_bytes_max_) return;
-  reserve_entry();
-  reserve_octets(octets);
-  Entry& added = entries_[(first_entry_ + entry_count_) & (entry_capacity_ - 1)];
-  ++entry_count_;
-  added = {nullptr, octets_tail_, field.value_size, field.name_size, field.known, field.flags};
-  std::memcpy(octets_.get() + octets_tail_, field.name_octets, field.name_size);
-  if (field.value_size != 0) {
-    std::memcpy(octets_.get() + octets_tail_ + field.name_size, field.value_octets, field.value_size);
+  if (size > table_bytes_max_) [[unlikely]]
+    return;
+  if (entry_count_ == entry_capacity_) [[unlikely]]
+    grow_entries();
+  Entry added{nullptr, 0, field.value_size, field.name_size, field.known, field.flags};
+  reserve_octets(kept_octets(added));
+  added.offset = octets_tail_;
+  char* p = octets_.get() + octets_tail_;
+  if (field.known == KnownName::kNone) {
+    base::copy_bytes(p, field.name_octets, field.name_size);
+    p += field.name_size;
   }
-  octets_tail_ += octets;
+  base::copy_bytes(p, field.value_octets, field.value_size);
+  octets_tail_ += kept_octets(added);
   table_bytes_ += size;
+  entries_.get()[(first_entry_ + entry_count_) & (entry_capacity_ - 1)] = added;
+  ++entry_count_;
 }
 
-void HpackDecoder::evict_oldest() noexcept {
-  Entry& oldest = entries_[first_entry_];
+inline void HpackDecoder::evict_oldest() noexcept {
+  Entry& oldest = entries_.get()[first_entry_];
   table_bytes_ -= oldest.name_size + oldest.value_size + kFieldOverhead;
   if (oldest.record != nullptr) interner_->release(*oldest.record);
   first_entry_ = (first_entry_ + 1) & (entry_capacity_ - 1);
@@ -276,8 +286,7 @@ void HpackDecoder::evict_oldest() noexcept {
   if (entry_count_ == 0) octets_tail_ = 0;
 }
 
-void HpackDecoder::reserve_entry() {
-  if (entry_count_ < entry_capacity_) return;
+void HpackDecoder::grow_entries() {
   const uint32_t capacity = entry_capacity_ == 0 ? 8 : entry_capacity_ * 2;
   auto grown = std::make_unique_for_overwrite<Entry[]>(capacity);
   for (uint32_t i = 0; i < entry_count_; ++i) grown[i] = entries_[(first_entry_ + i) & (entry_capacity_ - 1)];
@@ -286,27 +295,38 @@ void HpackDecoder::reserve_entry() {
   first_entry_ = 0;
 }
 
-// Room for `size` octets at octets_tail_. Live octets never exceed the table's size, so that twice that always has room
-// after compaction, and each octet moves at most once on average.
-void HpackDecoder::reserve_octets(uint32_t size) {
+// Room for `size` octets at octets_tail_: behind the newest entry, or at the beginning once there is none before the
+// end. The tail stays short of the oldest entry, so that they meet in an empty table alone.
+inline void HpackDecoder::reserve_octets(uint32_t size) {
+  const uint32_t head = entry_count_ != 0 ? entries_.get()[first_entry_].offset : octets_tail_;
+  const bool is_wrapped = octets_tail_ < head;
   // There are octets even when names and values are empty, so that no pointer to an entry's is ever null.
-  if (octets_tail_ + size <= octets_capacity_ && octets_capacity_ != 0) [[likely]]
+  if (octets_tail_ + size < (is_wrapped ? head : octets_capacity_)) [[likely]]
     return;
-  const uint32_t begin = entry_count_ != 0 ? entries_[first_entry_].offset : octets_tail_;
-  const uint32_t live = octets_tail_ - begin;
-  uint32_t capacity = octets_capacity_ == 0 ? 256 : octets_capacity_;
-  while (capacity < 2 * (live + size) && capacity < 2 * kTableSizeDefault) capacity *= 2;
-  if (capacity != octets_capacity_) {
-    auto grown = std::make_unique_for_overwrite<char[]>(capacity);
-    if (live != 0) std::memcpy(grown.get(), octets_.get() + begin, live);
-    octets_ = std::move(grown);
-    octets_capacity_ = capacity;
-  } else if (live != 0) {
-    std::memmove(octets_.get(), octets_.get() + begin, live);
+  if (!is_wrapped && size < head) {
+    octets_tail_ = 0;
+    return;
   }
-  for (uint32_t i = 0; i < entry_count_; ++i) entries_[(first_entry_ + i) & (entry_capacity_ - 1)].offset -= begin;
-  octets_tail_ = live;
-  ASSERT(octets_tail_ + size <= octets_capacity_);
+  grow_octets(size);
+}
+
+// Twice the largest table always has room: behind its newest entry, or else before its oldest.
+void HpackDecoder::grow_octets(uint32_t size) {
+  uint32_t live = 0;
+  for (uint32_t i = 0; i < entry_count_; ++i) live += kept_octets(entry(i));
+  uint32_t capacity = octets_capacity_ == 0 ? 256 : octets_capacity_;
+  while (capacity < 2 * (live + size) + 1 && capacity < 2 * kTableSizeDefault) capacity *= 2;
+  auto grown = std::make_unique_for_overwrite<char[]>(capacity);
+  octets_tail_ = 0;
+  for (uint32_t i = 0; i < entry_count_; ++i) {
+    Entry& moved = entries_[(first_entry_ + i) & (entry_capacity_ - 1)];
+    base::copy_bytes(grown.get() + octets_tail_, octets_.get() + moved.offset, kept_octets(moved));
+    moved.offset = octets_tail_;
+    octets_tail_ += kept_octets(moved);
+  }
+  octets_ = std::move(grown);
+  octets_capacity_ = capacity;
+  ASSERT(octets_tail_ + size < octets_capacity_);
 }
 
 }  // namespace ringway::h2

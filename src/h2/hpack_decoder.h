@@ -30,7 +30,7 @@ struct DecodedBlock {
 
 class HpackDecoder {
  public:
-  explicit HpackDecoder(FieldInterner& interner) noexcept : interner_(&interner) {}
+  explicit HpackDecoder(FieldInterner& interner) noexcept : interner_(&interner), state_(interner.next_table_state()) {}
   HpackDecoder(const HpackDecoder&) = delete;
   HpackDecoder& operator=(const HpackDecoder&) = delete;
   ~HpackDecoder();
@@ -49,39 +49,48 @@ class HpackDecoder {
  private:
   struct Entry {
     FieldRecord* record;  // once it was referred to
-    uint32_t offset;      // of the name in octets_, the value follows
+    uint32_t offset;      // in octets_: of the name, unless it is a known one, and the value behind it
     uint32_t value_size;
     uint16_t name_size;
     KnownName known;
     uint8_t flags;
   };
 
-  struct Reader;  // a cursor over the block
-
   FieldRecord* record_of(uint32_t index) noexcept;
   bool decode_first_reference(uint32_t index, Arena& arena, Field& field);
-  bool decode_slowly(Reader& reader, Arena& arena, Field& field);
-  bool decode_literal(Reader& reader, uint8_t prefix_bits, Arena& arena, Field& field);
-  bool decode_size_update(Reader& reader);
-  bool decode_name(Reader& reader, uint32_t index, Arena& arena, Field& field);
+  const uint8_t* decode_indexed(const uint8_t* p, const uint8_t* end, Arena& arena, Field& field);
+  const uint8_t* decode_literal(const uint8_t* p, const uint8_t* end, Arena& arena, Field& field);
+  const uint8_t* decode_size_update(const uint8_t* p, const uint8_t* end);
+  const uint8_t* decode_name(const uint8_t* p, const uint8_t* end, uint32_t index, Arena& arena, Field& field);
   void insert(const Field& field);
   void evict_oldest() noexcept;
   void reserve_octets(uint32_t size);
-  void reserve_entry();
+  void grow_octets(uint32_t size);
+  void grow_entries();
+  static uint32_t kept_octets(const Entry& entry) noexcept {
+    return (entry.known == KnownName::kNone ? entry.name_size : 0) + entry.value_size;
+  }
+  std::string_view name_of(const Entry& entry) const noexcept {
+    if (entry.known != KnownName::kNone) return text_of(entry.known);
+    return {octets_.get() + entry.offset, entry.name_size};
+  }
+  std::string_view value_of(const Entry& entry) const noexcept {
+    return {octets_.get() + entry.offset + kept_octets(entry) - entry.value_size, entry.value_size};
+  }
   Entry& entry(uint32_t age) noexcept {
-    return entries_[(first_entry_ + entry_count_ - 1 - age) & (entry_capacity_ - 1)];
+    return entries_.get()[(first_entry_ + entry_count_ - 1 - age) & (entry_capacity_ - 1)];
   }
 
   FieldInterner* interner_;
   std::unique_ptr<Entry[]> entries_;  // a ring, oldest at first_entry_
-  std::unique_ptr<char[]> octets_;    // of the entries in order; compacted when its end is reached
+  std::unique_ptr<char[]> octets_;    // of the entries in order, a ring in which none lies across the end
   uint32_t entry_capacity_ = 0;
   uint32_t first_entry_ = 0;
   uint32_t entry_count_ = 0;
   uint32_t octets_capacity_ = 0;
   uint32_t octets_tail_ = 0;
   uint32_t table_bytes_ = 0;
-  uint64_t state_ = next_codec_state();
+  uint64_t state_;
   uint32_t table_bytes_max_ = kTableSizeDefault;  // as the peer has set it, never above what we advertised
 };
 

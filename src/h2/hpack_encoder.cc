@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/copy.h"
 
 namespace ringway::h2 {
 namespace {
@@ -11,7 +12,8 @@ namespace {
 constexpr uint32_t kIntegerSizeMax = 6;
 
 // Section 5.1. `pattern` holds the bits above the prefix.
-uint8_t* write_integer(uint8_t* p, uint8_t pattern, uint32_t prefix_bits, uint32_t value) noexcept {
+[[gnu::always_inline]] inline uint8_t* write_integer(uint8_t* p, uint8_t pattern, uint32_t prefix_bits,
+                                                     uint32_t value) noexcept {
   const uint32_t mask = (1u << prefix_bits) - 1;
   if (value < mask) {
     *p++ = static_cast<uint8_t>(pattern | value);
@@ -29,27 +31,32 @@ uint8_t* write_integer(uint8_t* p, uint8_t pattern, uint32_t prefix_bits, uint32
 
 uint8_t* write_string(uint8_t* p, std::string_view octets) noexcept {
   p = write_integer(p, 0, 7, static_cast<uint32_t>(octets.size()));
-  if (!octets.empty()) std::memcpy(p, octets.data(), octets.size());
+  base::copy_bytes(p, octets.data(), octets.size());
   return p + octets.size();
 }
 
 uint32_t literal_size_max(const Field& field) noexcept {
-  const size_t value_size = field.wire_value != nullptr ? field.wire_size : field.value().size() + kIntegerSizeMax;
-  return static_cast<uint32_t>(2 * kIntegerSizeMax + field.name().size() + value_size);
+  return 3 * kIntegerSizeMax + field.name_size + (field.wire_value != nullptr ? field.wire_size : field.value_size);
 }
 
-// A literal whose first octet has `pattern` above `prefix_bits` bits of name index.
-uint8_t* write_literal(uint8_t* p, uint8_t pattern, uint32_t prefix_bits, const Field& field) noexcept {
-  p = write_integer(p, pattern, prefix_bits, static_index_of(field.known));
-  if (static_index_of(field.known) == 0) p = write_string(p, field.name());
-  if (field.wire_value == nullptr) return write_string(p, field.value());
-  std::memcpy(p, field.wire_value, field.wire_size);
+// A literal (not a record) whose first octet has `pattern` above `prefix_bits` bits of name index.
+[[gnu::always_inline]] inline uint8_t* write_literal(uint8_t* p, uint8_t pattern, uint32_t prefix_bits,
+                                                     const Field& field) noexcept {
+  const uint8_t name_index = static_index_of(field.known);
+  p = write_integer(p, pattern, prefix_bits, name_index);
+  if (name_index == 0) p = write_string(p, {field.name_octets, field.name_size});
+  if (field.wire_value == nullptr) return write_string(p, {field.value_octets, field.value_size});
+  base::copy_bytes(p, field.wire_value, field.wire_size);
   return p + field.wire_size;
 }
 
 constexpr uint8_t kIncremental = 0x40;
 constexpr uint8_t kNeverIndexed = 0x10;
 constexpr uint8_t kWithoutIndexing = 0x00;
+
+uint8_t pattern_of(const Field& field) noexcept {
+  return (field.flags & kFieldNeverIndex) != 0 ? kNeverIndexed : kWithoutIndexing;
+}
 
 Field literal_of(const FieldRecord& record) noexcept {
   Field literal = make_field(record.name(), record.known, record.value());
@@ -58,9 +65,8 @@ Field literal_of(const FieldRecord& record) noexcept {
 }
 
 void append_literal(const Field& field, base::ByteQueue& out, base::BlockPool& pool) {
-  const uint8_t pattern = (field.flags & kFieldNeverIndex) != 0 ? kNeverIndexed : kWithoutIndexing;
   uint8_t* const begin = out.reserve(pool, literal_size_max(field));
-  out.commit(static_cast<uint32_t>(write_literal(begin, pattern, 4, field) - begin));
+  out.commit(static_cast<uint32_t>(write_literal(begin, pattern_of(field), 4, field) - begin));
 }
 
 void append_indexed(uint32_t index, base::ByteQueue& out, base::BlockPool& pool) {
@@ -83,12 +89,17 @@ void encode_stateless(const Field& field, base::ByteQueue& out, base::BlockPool&
   append_literal(field.record != nullptr ? literal_of(*field.record) : field, out, pool);
 }
 
+uint64_t HpackEncoder::next_state() noexcept {
+  static thread_local uint64_t state = 0;
+  return ++state;
+}
+
 void HpackEncoder::set_peer_table_size(uint32_t bytes) noexcept {
   const uint32_t size = bytes < kTableSizeDefault ? bytes : kTableSizeDefault;
   if (size == table_bytes_max_ && announce_lowest_ == UINT32_MAX) return;
   if (size < announce_lowest_) announce_lowest_ = size;
   table_bytes_max_ = size;
-  state_ = next_codec_state();
+  state_ = next_state();
 }
 
 void HpackEncoder::announce_size(base::ByteQueue& out, base::BlockPool& pool) {
@@ -107,28 +118,43 @@ void HpackEncoder::encode_all(std::span<const Field> fields, base::ByteQueue& ou
   const auto count = static_cast<uint32_t>(fields.size());
   uint8_t* begin = out.reserve(pool, count);
   uint8_t* p = begin;
+  const uint8_t* end = begin + out.room();
   const Slot* slots = slots_.get();
   Entry* entries = entries_.get();
+  const auto reload = [&](uint32_t size) {
+    out.commit(static_cast<uint32_t>(p - begin));
+    begin = p = out.reserve(pool, size);
+    end = begin + out.room();
+  };
   for (const Field& field : fields) {
-    if (const FieldRecord* record = field.record) [[likely]] {
-      uint32_t index = record->static_index;
-      if (index == 0 && slots != nullptr) {
-        const Slot& slot = slots[record->index & (slot_count_ - 1)];
-        if (slot.record_index == record->index && slot.generation == record->generation && is_live(slot)) {
-          entries[slot.number & (entry_capacity_ - 1)].used_in_block = block_number_;
-          index = kStaticTableSize + (inserted_ - slot.number);
-        }
+    const FieldRecord* const record = field.record;
+    if (record == nullptr) {
+      // Beside the literal there is always room for an octet of each field.
+      const uint32_t size = literal_size_max(field) + count;
+      if (static_cast<size_t>(end - p) < size) [[unlikely]]
+        reload(size);
+      p = write_literal(p, pattern_of(field), 4, field);
+      continue;
+    }
+    uint32_t index = record->static_index;
+    if (index == 0 && slots != nullptr) {
+      const Slot& slot = slots[record->index & (slot_count_ - 1)];
+      if (slot.record_index == record->index && slot.generation == record->generation && is_live(slot)) {
+        entries[slot.number & (entry_capacity_ - 1)].used_in_block = block_number_;
+        index = kStaticTableSize + (inserted_ - slot.number);
       }
-      if (index - 1 < 126) [[likely]] {
-        *p++ = static_cast<uint8_t>(0x80 | index);
-        continue;
-      }
+    }
+    // One octet holds an index below 127.
+    if (index - 1 < 126) [[likely]] {
+      *p++ = static_cast<uint8_t>(0x80 | index);
+      continue;
     }
     out.commit(static_cast<uint32_t>(p - begin));
     encode_slowly(field, out, pool);
-    begin = p = out.reserve(pool, count);
     slots = slots_.get();
     entries = entries_.get();
+    begin = p = out.reserve(pool, count);
+    end = begin + out.room();
   }
   out.commit(static_cast<uint32_t>(p - begin));
 }
@@ -165,7 +191,7 @@ void HpackEncoder::insert_record(const FieldRecord& record, base::ByteQueue& out
   entry(inserted_) = {record.index, record.hpack_size(), block_number_};
   *slot = {record.index, record.generation, inserted_};
   ++inserted_;
-  state_ = next_codec_state();
+  state_ = next_state();
   table_bytes_ += record.hpack_size();
   uint8_t* const begin = out.reserve(pool, literal_size_max(literal));
   out.commit(static_cast<uint32_t>(write_literal(begin, kIncremental, 6, literal) - begin));
@@ -208,7 +234,7 @@ void HpackEncoder::evict_oldest() noexcept {
   ASSERT(oldest_ != inserted_);
   table_bytes_ -= entry(oldest_).bytes;
   ++oldest_;
-  state_ = next_codec_state();
+  state_ = next_state();
 }
 
 void HpackEncoder::reserve_entry() {

@@ -3,14 +3,8 @@
 #include <array>
 
 namespace ringway::h2 {
-namespace {
 
-struct NameRow {
-  std::string_view name;
-  uint8_t static_index;
-};
-
-constexpr NameRow kNames[] = {
+constexpr NameRow kNameRows[] = {
     {"", 0},
     {":authority", 1},
     {":method", 2},
@@ -79,7 +73,10 @@ constexpr NameRow kNames[] = {
     {"x-forwarded-proto", 0},
     {"traceparent", 0},
 };
-static_assert(std::size(kNames) == static_cast<size_t>(KnownName::kCount));
+
+namespace {
+
+static_assert(std::size(kNameRows) == static_cast<size_t>(KnownName::kCount));
 
 // RFC 7541 appendix A.
 constexpr StaticField kStaticFields[kStaticTableSize + 1] = {
@@ -157,14 +154,14 @@ constexpr uint32_t bucket_of(std::string_view name) noexcept {
 }
 
 struct NameIndex {
-  std::array<uint8_t, kBuckets> first{};          // the first name of a bucket, 0: none
-  std::array<uint8_t, std::size(kNames)> next{};  // the next of the same bucket
+  std::array<uint8_t, kBuckets> first{};             // the first name of a bucket, 0: none
+  std::array<uint8_t, std::size(kNameRows)> next{};  // the next of the same bucket
 };
 
 constexpr NameIndex make_index() noexcept {
   NameIndex index;
-  for (size_t i = std::size(kNames); --i > 0;) {
-    const uint32_t bucket = bucket_of(kNames[i].name);
+  for (size_t i = std::size(kNameRows); --i > 0;) {
+    const uint32_t bucket = bucket_of(kNameRows[i].text);
     index.next[i] = index.first[bucket];
     index.first[bucket] = static_cast<uint8_t>(i);
   }
@@ -178,17 +175,9 @@ constexpr NameIndex kIndex = make_index();
 KnownName find_known_name(std::string_view name) noexcept {
   if (name.empty()) return KnownName::kNone;
   for (uint8_t i = kIndex.first[bucket_of(name)]; i != 0; i = kIndex.next[i]) {
-    if (kNames[i].name == name) return static_cast<KnownName>(i);
+    if (kNameRows[i].text == name) return static_cast<KnownName>(i);
   }
   return KnownName::kNone;
-}
-
-std::string_view text_of(KnownName name) noexcept {
-  return kNames[static_cast<uint8_t>(name)].name;
-}
-
-uint8_t static_index_of(KnownName name) noexcept {
-  return kNames[static_cast<uint8_t>(name)].static_index;
 }
 
 const StaticField& static_field(uint32_t index) noexcept {

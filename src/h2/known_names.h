@@ -94,10 +94,21 @@ constexpr bool is_sensitive(KnownName name) noexcept {
 
 // kNone for a name that is not in the list.
 KnownName find_known_name(std::string_view name) noexcept;
-std::string_view text_of(KnownName name) noexcept;
+
+struct NameRow {
+  std::string_view text;
+  uint8_t static_index;
+};
+extern const NameRow kNameRows[];  // by KnownName
+
+inline std::string_view text_of(KnownName name) noexcept {
+  return kNameRows[static_cast<uint8_t>(name)].text;
+}
 
 // The first static table entry with this name, 1 to 61; 0 for names that have none.
-uint8_t static_index_of(KnownName name) noexcept;
+inline uint8_t static_index_of(KnownName name) noexcept {
+  return kNameRows[static_cast<uint8_t>(name)].static_index;
+}
 
 struct StaticField {
   std::string_view name;

@@ -24,6 +24,7 @@ enum class Meaning : uint8_t {
   kNone,      // forwarded, no more
   kPosition,  // its place is remembered
   kPseudo,    // … at most once, and before all regular fields
+  kForeign,   // a pseudo-field of another kind of message
   kContentLength,
   kHost,        // two hosts let two readers disagree about where a request goes (RFC 9110 section 7.2)
   kRestricted,  // te: one value only; connection-specific fields: none (section 8.2.2)
@@ -35,17 +36,21 @@ struct NameRule {
   uint8_t offset = 0;  // of the position in MessageHead, in units of its members
 };
 
-constexpr std::array<NameRule, static_cast<size_t>(KnownName::kCount)> make_rules() noexcept {
-  std::array<NameRule, static_cast<size_t>(KnownName::kCount)> rules{};
+using Rules = std::array<NameRule, static_cast<size_t>(KnownName::kCount)>;
+
+constexpr Rules make_rules(MessageKind kind) noexcept {
+  Rules rules{};
   const auto set = [&rules](KnownName name, Meaning meaning, size_t offset) {
     rules[static_cast<size_t>(name)] = {meaning, static_cast<uint8_t>(offset / sizeof(uint16_t))};
   };
   set(KnownName::kNone, Meaning::kUnknown, 0);
-  set(KnownName::kMethod, Meaning::kPseudo, offsetof(MessageHead, method));
-  set(KnownName::kPath, Meaning::kPseudo, offsetof(MessageHead, path));
-  set(KnownName::kScheme, Meaning::kPseudo, offsetof(MessageHead, scheme));
-  set(KnownName::kAuthority, Meaning::kPseudo, offsetof(MessageHead, authority));
-  set(KnownName::kStatus, Meaning::kPseudo, offsetof(MessageHead, status_position));
+  const Meaning of_request = kind == MessageKind::kRequest ? Meaning::kPseudo : Meaning::kForeign;
+  const Meaning of_response = kind == MessageKind::kResponse ? Meaning::kPseudo : Meaning::kForeign;
+  set(KnownName::kMethod, of_request, offsetof(MessageHead, method));
+  set(KnownName::kPath, of_request, offsetof(MessageHead, path));
+  set(KnownName::kScheme, of_request, offsetof(MessageHead, scheme));
+  set(KnownName::kAuthority, of_request, offsetof(MessageHead, authority));
+  set(KnownName::kStatus, of_response, offsetof(MessageHead, status_position));
   set(KnownName::kHost, Meaning::kHost, offsetof(MessageHead, host));
   set(KnownName::kContentType, Meaning::kPosition, offsetof(MessageHead, content_type));
   set(KnownName::kGrpcTimeout, Meaning::kPosition, offsetof(MessageHead, grpc_timeout));
@@ -59,7 +64,8 @@ constexpr std::array<NameRule, static_cast<size_t>(KnownName::kCount)> make_rule
   return rules;
 }
 
-constexpr auto kRules = make_rules();
+constexpr Rules kRules[] = {make_rules(MessageKind::kRequest), make_rules(MessageKind::kResponse),
+                            make_rules(MessageKind::kTrailers)};
 
 // A record was looked at when it was interned.
 bool has_valid_meaning(const Field& field) noexcept {
@@ -74,34 +80,30 @@ bool is_allowed(MessageKind kind, const Field& field, Meaning meaning, MessageHe
     case Meaning::kContentLength: return kind == MessageKind::kTrailers || parse_content_length(field.value(), head);
     case Meaning::kHost: return kind != MessageKind::kRequest || head.host == 0;
     case Meaning::kRestricted: return has_valid_meaning(field);
+    case Meaning::kForeign: return false;
     case Meaning::kUnknown: return !field.name().starts_with(':');  // no other pseudo-fields exist
     default: return true;
   }
 }
 
-// Which pseudo-fields belong to this kind of message.
-bool takes_pseudo(MessageKind kind, KnownName name) noexcept {
-  if (kind == MessageKind::kTrailers) return false;
-  return (name == KnownName::kStatus) == (kind == MessageKind::kResponse);
-}
-
 }  // namespace
 
 bool check_message(MessageKind kind, std::span<const Field> fields, MessageHead& head) noexcept {
+  const NameRule* const rules = kRules[static_cast<size_t>(kind)].data();
   auto* const positions = reinterpret_cast<uint16_t*>(&head);
   bool is_past_pseudo = false;
   uint16_t position = 0;
   for (const Field& field : fields) {
     ++position;
-    const NameRule rule = kRules[static_cast<size_t>(field.known)];
+    const NameRule rule = rules[static_cast<size_t>(field.known)];
+    uint16_t& place = positions[rule.offset];
     if (rule.meaning == Meaning::kPseudo) {
-      if (is_past_pseudo || !takes_pseudo(kind, field.known) || !has_valid_meaning(field)) return false;
-      if (positions[rule.offset] != 0) return false;
+      if (is_past_pseudo || place != 0 || !has_valid_meaning(field)) return false;
     } else {
       is_past_pseudo = true;
       if (rule.meaning > Meaning::kPosition && !is_allowed(kind, field, rule.meaning, head)) return false;
     }
-    positions[rule.offset] = position;
+    place = position;
   }
   if (head.status_position != 0) {
     const Field& status = fields[head.status_position - 1u];

@@ -1,9 +1,9 @@
 #include "proxy/header_list.h"
 
-#include <cstring>
 #include <type_traits>
 
 #include "base/assert.h"
+#include "base/copy.h"
 
 namespace ringway::proxy {
 namespace {
@@ -23,7 +23,7 @@ bool is_value_inside_wire(const h2::Field& field) noexcept {
 // Copies the octets of a literal to `p` and points the field there; returns the address behind.
 uint8_t* adopt(h2::Field& field, uint8_t* p) noexcept {
   const auto copy = [&p](const void* octets, size_t size) {
-    if (size != 0) std::memcpy(p, octets, size);
+    base::copy_bytes(p, octets, size);
     p += size;
     return p - size;
   };

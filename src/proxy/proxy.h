@@ -130,9 +130,11 @@ class Proxy {
   void attempt(Exchange& exchange, Connection& upstream, uint64_t now_ns);
   void send_request(Exchange& exchange, Connection& upstream, uint64_t now_ns);
   void write_request_headers(Exchange& exchange, Connection& upstream, h2::Stream& stream, bool end, uint64_t now_ns);
-  void write_changed_headers(Exchange& exchange, Connection& upstream, uint64_t now_ns);
+  static void write_request_fields(const config::ForwardedOptions& forwarded, std::span<const h2::Field> fields,
+                                   Connection& upstream);
+  static void write_forwarded(Exchange& exchange, Connection& upstream);
   void write_request_body(Exchange& exchange, Connection& upstream, h2::Stream& stream);
-  void write_forwarded_for(Exchange& exchange, Connection& upstream);
+  static void write_forwarded_for(Exchange& exchange, Connection& upstream);
   void note_request_sent(Exchange& exchange, uint32_t bytes);
   bool can_retry(const Exchange& exchange) const noexcept;
   void retry(Exchange& exchange, uint64_t now_ns);

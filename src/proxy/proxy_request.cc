@@ -51,7 +51,10 @@ bool is_grpc(const h2::Field& content_type) noexcept {
     exchange.headers.assign(memory_.fields_of(event), event.literal_octets, memory_);
   }
   if (head.content_type != 0) exchange.is_grpc = is_grpc(fields[head.content_type - 1u]);
-  if (head.grpc_timeout != 0 && !set_deadline(exchange, fields[head.grpc_timeout - 1u].value(), now_ns)) return false;
+  if (head.grpc_timeout != 0) {
+    exchange.timeout_position = head.grpc_timeout;
+    if (!set_deadline(exchange, fields[head.grpc_timeout - 1u].value(), now_ns)) return false;
+  }
   Listener& listener = *exchange.downstream->listener;
   const h2::Field& path = fields[head.path - 1u];
   const uint16_t authority = head.authority != 0 ? head.authority : head.host;
@@ -172,36 +175,42 @@ void Proxy::attempt(Exchange& exchange, Connection& upstream, uint64_t now_ns) {
 
 [[gnu::always_inline]] inline void Proxy::write_request_headers(Exchange& exchange, Connection& upstream,
                                                                 h2::Stream& stream, bool end, uint64_t now_ns) {
-  if (exchange.deadline_ns == base::kNever_ns && !exchange.route->forwarded->has_any()) {
-    if (h2::SharedList* const shared = exchange.headers.shared()) {
-      upstream.h2.send_headers(stream, *shared, end);
-      return;
-    }
-    upstream.h2.begin_headers(stream);
-    upstream.h2.add_fields(exchange.headers.fields());
-  } else {
-    upstream.h2.begin_headers(stream);
-    write_changed_headers(exchange, upstream, now_ns);
+  const bool has_deadline = exchange.deadline_ns != base::kNever_ns;
+  h2::SharedList* const shared = exchange.headers.shared();
+  const config::ForwardedOptions& forwarded = *exchange.route->forwarded;
+  if (shared != nullptr && !has_deadline && !forwarded.has_any()) [[likely]]
+    return upstream.h2.send_headers(stream, *shared, end);
+  upstream.h2.begin_headers(stream);
+  std::span<const h2::Field> fields = exchange.headers.fields();
+  if (has_deadline) {
+    // What has passed here is not the backend's to spend.
+    const uint16_t position = exchange.timeout_position;
+    char text[grpc::kTimeoutTextMax];
+    const size_t size = grpc::format_timeout(exchange.deadline_ns - now_ns, text);
+    write_request_fields(forwarded, fields.first(position - 1u), upstream);
+    upstream.h2.add_field(h2::make_field(h2::KnownName::kGrpcTimeout, {text, size}));
+    fields = fields.subspan(position);
   }
+  write_request_fields(forwarded, fields, upstream);
+  if (forwarded.has_any()) write_forwarded(exchange, upstream);
   upstream.h2.end_headers(stream, end);
 }
 
-void Proxy::write_changed_headers(Exchange& exchange, Connection& upstream, uint64_t now_ns) {
-  const config::ForwardedOptions& forwarded = *exchange.route->forwarded;
-  for (const h2::Field& field : exchange.headers.fields()) {
-    if (field.known == h2::KnownName::kGrpcTimeout && exchange.deadline_ns != base::kNever_ns) {
-      // What has passed here is not the backend's to spend.
-      char text[grpc::kTimeoutTextMax];
-      const size_t size = grpc::format_timeout(exchange.deadline_ns - now_ns, text);
-      upstream.h2.add_field(h2::make_field(h2::KnownName::kGrpcTimeout, {text, size}));
-      continue;
-    }
+void Proxy::write_request_fields(const config::ForwardedOptions& forwarded, std::span<const h2::Field> fields,
+                                 Connection& upstream) {
+  if (!forwarded.has_any()) [[likely]]
+    return upstream.h2.add_fields(fields);
+  for (const h2::Field& field : fields) {
     if (forwarded.x_forwarded_for && field.known == h2::KnownName::kXForwardedFor) continue;
     if (forwarded.x_forwarded_proto && field.known == h2::KnownName::kXForwardedProto) continue;
     upstream.h2.add_field(field);
   }
-  if (forwarded.x_forwarded_for) write_forwarded_for(exchange, upstream);
-  if (forwarded.x_forwarded_proto) {
+}
+
+// The fields that the listener asks for.
+void Proxy::write_forwarded(Exchange& exchange, Connection& upstream) {
+  if (exchange.route->forwarded->x_forwarded_for) write_forwarded_for(exchange, upstream);
+  if (exchange.route->forwarded->x_forwarded_proto) {
     upstream.h2.add_field(h2::make_field(h2::KnownName::kXForwardedProto, "http"));
   }
 }
@@ -349,8 +358,8 @@ void Proxy::work_off_downstream_events(Connection& downstream, uint64_t now_ns) 
   }
 }
 
-inline void Proxy::on_downstream_event(Connection& downstream, h2::Stream& stream, const h2::Event& event,
-                                       uint64_t now_ns) {
+[[gnu::always_inline]] inline void Proxy::on_downstream_event(Connection& downstream, h2::Stream& stream,
+                                                              const h2::Event& event, uint64_t now_ns) {
   if (event.kind == h2::EventKind::kRequest || event.kind == h2::EventKind::kListTooLarge) {
     return on_request(downstream, stream, event, now_ns);
   }

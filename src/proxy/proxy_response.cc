@@ -17,7 +17,7 @@ void Proxy::on_informational(Exchange& exchange, const h2::Event& event) {
   mark(downstream);
 }
 
-inline void Proxy::finish(Exchange& exchange) noexcept {
+[[gnu::always_inline]] inline void Proxy::finish(Exchange& exchange) noexcept {
   ASSERT(!exchange.is_finished && !static_cast<WaitLink&>(exchange).is_linked());
   exchange.is_finished = true;
   timers_.cancel(exchange);

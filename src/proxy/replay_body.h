@@ -21,7 +21,7 @@ class ReplayBody {
     return small_size_ != 0 ? std::span<const uint8_t>(small_, small_size_) : large_.bytes();
   }
 
-  void append(base::BlockPool& pool, std::span<const uint8_t> octets) {
+  [[gnu::always_inline]] void append(base::BlockPool& pool, std::span<const uint8_t> octets) {
     if (large_.is_empty() && octets.size() <= kSmallMax - small_size_) [[likely]] {
       base::copy_bytes(small_ + small_size_, octets.data(), octets.size());
       small_size_ += static_cast<uint32_t>(octets.size());
