@@ -48,7 +48,7 @@ class SlotPool {
 
   // Makes an object in a free slot; null when `capacity` are alive.
   template <typename... Arguments>
-  T* create(Arguments&&... arguments) {
+  [[gnu::always_inline]] T* create(Arguments&&... arguments) {
     if (free_head_ == nullptr && !grow()) [[unlikely]]
       return nullptr;
     Slot& free = *free_head_;

@@ -89,9 +89,24 @@ void encode_stateless(const Field& field, base::ByteQueue& out, base::BlockPool&
   append_literal(field.record != nullptr ? literal_of(*field.record) : field, out, pool);
 }
 
-uint64_t HpackEncoder::next_state() noexcept {
-  static thread_local uint64_t state = 0;
-  return ++state;
+// The state after a change is remembered for the next encoder that makes the same change in the same state. Where two
+// changes compete for a place, the loser gets a state of its own: that costs memory of lists, and is never wrong.
+void HpackEncoder::change_state(TableChange change, uint64_t operand) noexcept {
+  struct Step {
+    uint64_t state;
+    uint64_t operand;
+    TableChange change;
+    uint64_t next;
+  };
+  static constexpr uint32_t kSteps = 256;
+  static thread_local Step steps[kSteps] = {};
+  static thread_local uint64_t latest = kFirstState;  // 2^64 outlast any process
+  const uint64_t mixed = (state_ * 0x9e3779b97f4a7c15 ^ operand) * 0xa0761d6478bd642f + static_cast<uint64_t>(change);
+  Step& step = steps[(mixed >> 32) % kSteps];
+  if (step.state != state_ || step.operand != operand || step.change != change) {
+    step = {state_, operand, change, ++latest};
+  }
+  state_ = step.next;
 }
 
 void HpackEncoder::set_peer_table_size(uint32_t bytes) noexcept {
@@ -99,7 +114,7 @@ void HpackEncoder::set_peer_table_size(uint32_t bytes) noexcept {
   if (size == table_bytes_max_ && announce_lowest_ == UINT32_MAX) return;
   if (size < announce_lowest_) announce_lowest_ = size;
   table_bytes_max_ = size;
-  state_ = next_state();
+  change_state(TableChange::kResize, size);
 }
 
 void HpackEncoder::announce_size(base::ByteQueue& out, base::BlockPool& pool) {
@@ -112,6 +127,7 @@ void HpackEncoder::announce_size(base::ByteQueue& out, base::BlockPool& pool) {
   out.commit(static_cast<uint32_t>(p - begin));
   while (table_bytes_ > announce_lowest_) evict_oldest();
   announce_lowest_ = UINT32_MAX;
+  change_state(TableChange::kAnnounce);
 }
 
 void HpackEncoder::encode_all(std::span<const Field> fields, base::ByteQueue& out, base::BlockPool& pool) {
@@ -191,7 +207,7 @@ void HpackEncoder::insert_record(const FieldRecord& record, base::ByteQueue& out
   entry(inserted_) = {record.index, record.hpack_size(), block_number_};
   *slot = {record.index, record.generation, inserted_};
   ++inserted_;
-  state_ = next_state();
+  change_state(TableChange::kInsert, uint64_t{record.index} << 32 | record.generation);
   table_bytes_ += record.hpack_size();
   uint8_t* const begin = out.reserve(pool, literal_size_max(literal));
   out.commit(static_cast<uint32_t>(write_literal(begin, kIncremental, 6, literal) - begin));
@@ -234,7 +250,7 @@ void HpackEncoder::evict_oldest() noexcept {
   ASSERT(oldest_ != inserted_);
   table_bytes_ -= entry(oldest_).bytes;
   ++oldest_;
-  state_ = next_state();
+  change_state(TableChange::kEvict);
 }
 
 void HpackEncoder::reserve_entry() {

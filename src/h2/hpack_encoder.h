@@ -16,7 +16,7 @@ namespace ringway::h2 {
 
 class HpackEncoder {
  public:
-  HpackEncoder() noexcept : state_(next_state()) {}
+  HpackEncoder() noexcept = default;
   HpackEncoder(const HpackEncoder&) = delete;
   HpackEncoder& operator=(const HpackEncoder&) = delete;
 
@@ -81,9 +81,11 @@ class HpackEncoder {
     uint32_t number = 0;
   };
 
-  // Never 0 and never used before in this thread; 2^64 outlast any process.
-  static uint64_t next_state() noexcept;
+  enum class TableChange : uint8_t { kInsert, kEvict, kResize, kAnnounce };
+  void change_state(TableChange change, uint64_t operand = 0) noexcept;
 
+  // Of a table of the default size to which nothing has happened yet.
+  static constexpr uint64_t kFirstState = 1;
   static constexpr uint32_t kSlotsMax = 256;
   static constexpr uint32_t kIndexedValueMax = 512;  // a longer value costs the others their place
   static constexpr uint32_t kHotBlocks = 64;
@@ -117,7 +119,9 @@ class HpackEncoder {
   uint32_t table_bytes_ = 0;
   uint32_t table_bytes_max_ = kTableSizeDefault;
   uint32_t announce_lowest_ = UINT32_MAX;  // the smallest size since the last block; UINT32_MAX: nothing to announce
-  uint64_t state_;                         // changes with the table, and when a size is to be announced
+  // Changes with the table, and when a size is to be announced. Encoders of one thread with the same past have the same
+  // state, so that what one has written for a list is right for all of them.
+  uint64_t state_ = kFirstState;
   uint32_t block_number_ = 0;
   uint32_t hot_eviction_block_ = 0;
 };

@@ -19,6 +19,8 @@ void Proxy::on_informational(Exchange& exchange, const h2::Event& event) {
 
 [[gnu::always_inline]] inline void Proxy::finish(Exchange& exchange) noexcept {
   ASSERT(!exchange.is_finished && !static_cast<WaitLink&>(exchange).is_linked());
+  // From here on nothing names it but finished_.
+  ASSERT(exchange.downstream_stream == nullptr && exchange.upstream_stream == nullptr);
   exchange.is_finished = true;
   timers_.cancel(exchange);
   finished_.push_back(&exchange);

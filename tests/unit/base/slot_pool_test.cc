@@ -177,5 +177,20 @@ TEST(SlotPoolDeathTest, DestroyingTwiceIsABug) {
   EXPECT_DEATH(pool.destroy(*object), "assertion failed");
 }
 
+TEST(SlotPool, AReferenceToADeadObjectResolvesToNull) {
+  SlotPool<int> pool(2);
+  EXPECT_EQ(pool.find(Reference<int>{}), nullptr);
+  int& first = *pool.create(1);
+  const Reference<int> reference = pool.reference(first);
+  EXPECT_EQ(pool.find(reference), &first);
+  pool.destroy(first);
+  EXPECT_EQ(pool.find(reference), nullptr);
+  int& next = *pool.create(2);
+  ASSERT_EQ(&next, &first) << "the slot is used again";
+  EXPECT_EQ(pool.find(reference), nullptr);
+  EXPECT_EQ(pool.find(pool.reference(next)), &next);
+  pool.destroy(next);
+}
+
 }  // namespace
 }  // namespace ringway::base
