@@ -1,5 +1,6 @@
 #include "proxy/header_list.h"
 
+#include <cstring>
 #include <type_traits>
 
 #include "base/assert.h"
@@ -10,36 +11,39 @@ namespace {
 
 static_assert(std::is_trivially_copyable_v<h2::Field>);
 
-bool has_known_static_name(const h2::Field& field) noexcept {
-  return field.known != h2::KnownName::kNone;
-}
-
-// A plain value lies inside its wire form; a Huffman-coded one is kept besides it.
-bool is_value_inside_wire(const h2::Field& field) noexcept {
-  return field.wire_value != nullptr && reinterpret_cast<const uint8_t*>(field.value_octets) >= field.wire_value &&
-         reinterpret_cast<const uint8_t*>(field.value_octets) <= field.wire_value + field.wire_size;
+uint8_t* copy_to(uint8_t* p, const void* octets, size_t size) noexcept {
+  base::copy_bytes(p, octets, size);
+  return p + size;
 }
 
 // Copies the octets of a literal to `p` and points the field there; returns the address behind.
-uint8_t* adopt(h2::Field& field, uint8_t* p) noexcept {
-  const auto copy = [&p](const void* octets, size_t size) {
-    base::copy_bytes(p, octets, size);
-    p += size;
-    return p - size;
-  };
-  if (!has_known_static_name(field)) {
-    field.name_octets = reinterpret_cast<const char*>(copy(field.name_octets, field.name_size));
+[[gnu::always_inline]] inline uint8_t* adopt(h2::Field& field, uint8_t* p) noexcept {
+  if (field.known == h2::KnownName::kNone) {
+    const uint8_t* const name = p;
+    p = copy_to(p, field.name_octets, field.name_size);
+    field.name_octets = reinterpret_cast<const char*>(name);
   } else {
     field.name_octets = h2::text_of(field.known).data();
   }
-  if (is_value_inside_wire(field)) {
-    const auto offset = reinterpret_cast<const uint8_t*>(field.value_octets) - field.wire_value;
-    field.wire_value = copy(field.wire_value, field.wire_size);
-    field.value_octets = reinterpret_cast<const char*>(field.wire_value + offset);
+  if (field.wire_value == nullptr) {
+    const uint8_t* const value = p;
+    p = copy_to(p, field.value_octets, field.value_size);
+    field.value_octets = reinterpret_cast<const char*>(value);
     return p;
   }
-  if (field.wire_value != nullptr) field.wire_value = copy(field.wire_value, field.wire_size);
-  field.value_octets = reinterpret_cast<const char*>(copy(field.value_octets, field.value_size));
+  const uint8_t* const wire = p;
+  p = copy_to(p, field.wire_value, field.wire_size);
+  const uintptr_t offset =
+      reinterpret_cast<uintptr_t>(field.value_octets) - reinterpret_cast<uintptr_t>(field.wire_value);
+  field.wire_value = wire;
+  if (offset <= field.wire_size) {
+    // A plain value lies inside its wire form.
+    field.value_octets = reinterpret_cast<const char*>(wire + offset);
+    return p;
+  }
+  const uint8_t* const value = p;
+  p = copy_to(p, field.value_octets, field.value_size);
+  field.value_octets = reinterpret_cast<const char*>(value);
   return p;
 }
 
@@ -47,22 +51,17 @@ uint8_t* adopt(h2::Field& field, uint8_t* p) noexcept {
 
 void HeaderList::assign(std::span<const h2::Field> fields, uint32_t literal_octets, h2::Memory& memory) {
   ASSERT(block_ == nullptr);
-  block_ = memory.blocks.take(fields.size() * sizeof(h2::Field) + literal_octets, capacity_);
-  auto* copy = reinterpret_cast<h2::Field*>(block_);
-  uint8_t* octets = block_ + fields.size() * sizeof(h2::Field);
-  for (const h2::Field& field : fields) {
+  block_ = memory.blocks.take(fields.size_bytes() + literal_octets, capacity_);
+  std::memcpy(block_, fields.data(), fields.size_bytes());
+  count_ = static_cast<uint32_t>(fields.size());
+  uint8_t* octets = block_ + fields.size_bytes();
+  for (h2::Field& field : std::span(reinterpret_cast<h2::Field*>(block_), count_)) {
     if (field.record != nullptr) [[likely]] {
-      copy->record = field.record;
-      copy->known = field.known;
-      copy->flags = field.flags;
       h2::FieldInterner::retain(*field.record);
     } else {
-      *copy = field;
-      octets = adopt(*copy, octets);
+      octets = adopt(field, octets);
     }
-    ++copy;
   }
-  count_ = static_cast<uint32_t>(copy - reinterpret_cast<h2::Field*>(block_));
 }
 
 void HeaderList::release_block(h2::Memory& memory) noexcept {
