@@ -95,9 +95,9 @@ inline constexpr std::array kLimits = {
     Limit{LimitId::kUpstreamWindow, "limits.upstream_window", Unit::kBytes, 256 * detail::kKiB, detail::kKiB,
           detail::kWindowMax, "", false,
           "What one stalled response stream may make us hold; responses are the larger half."},
-    Limit{
-        LimitId::kPendingCalls, "limits.pending_calls", Unit::kCount, 1024, 1, 1'000'000, "", false,
-        "Calls that wait for an upstream connection or stream slot, per endpoint and shard; the next one is refused."},
+    Limit{LimitId::kPendingCalls, "limits.pending_calls", Unit::kCount, 64 * 1024, 1, 1'000'000, "", false,
+          "Calls that wait for an upstream connection or stream slot, per endpoint and shard; the next one is refused. "
+          "A bound on memory, far above what a start under load queues up."},
     Limit{LimitId::kReplay, "limits.replay", Unit::kBytes, 64 * detail::kKiB, 1, 16 * detail::kMiB, "none is kept",
           false, "Request bytes kept while a call may still be sent elsewhere; a longer one can no longer be retried."},
     Limit{LimitId::kWeight, "clusters[].endpoints[].weight", Unit::kCount, 1, 1, 1000, "", false,

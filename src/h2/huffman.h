@@ -10,9 +10,10 @@ namespace ringway::h2 {
 
 inline constexpr size_t kHuffmanInvalid = SIZE_MAX;
 
-// The shortest code has five bits; the decoder may write one octet beyond what it returns.
+// The shortest code has five bits. The string may end within one, and behind the last symbol the decoder writes two
+// octets more that mean nothing.
 constexpr size_t huffman_decoded_size_max(size_t encoded_size) noexcept {
-  return encoded_size * 8 / 5 + 2;
+  return (encoded_size * 8 + 4) / 5 + 2;
 }
 
 // Decodes into `out`, which has room for huffman_decoded_size_max(). Returns the decoded size, or kHuffmanInvalid for
