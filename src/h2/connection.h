@@ -96,6 +96,7 @@ class Connection {
   }
   void gather(uint32_t bytes_max);
   base::ByteQueue& output() noexcept { return output_; }
+  const base::ByteQueue& output() const noexcept { return output_; }
   // While a send is blocked, DATA waits in its streams instead of growing output().
   void set_write_blocked(bool is_blocked) noexcept { is_write_blocked_ = is_blocked; }
 
@@ -256,6 +257,7 @@ class Connection {
   bool block_end_stream_ = false;
   uint32_t block_frames_ = 0;
 
+  uint32_t answers_bytes_ = 0;   // in output_, written while receiving
   uint32_t headers_offset_ = 0;  // of the HEADERS frame that is being written, in output_
   bool headers_are_stateless_ = false;
 

@@ -11,8 +11,8 @@ namespace {
 // A block of many fragments costs the sender nothing and us a copy each; real ones have one.
 constexpr uint32_t kContinuationsMax = 8;
 
-// Control frames that wait behind a blocked send: beyond this the peer only makes us answer and does not read.
-constexpr uint32_t kOutputMax = 1u << 20;
+// Answers that wait to be sent: beyond this the peer only makes us answer and does not read.
+constexpr uint32_t kAnswersMax = 1u << 20;
 
 // HEADERS that are a whole block and no more.
 bool is_plain_headers(FrameType type, uint8_t flags) noexcept {
@@ -430,6 +430,9 @@ inline const uint8_t* Connection::receive_plain_frames(const uint8_t* p, const u
 
 void Connection::receive(std::span<const uint8_t> bytes) {
   memory_->begin_receive();
+  // What is written below answers the peer; what its owner writes does not count.
+  const uint32_t output_before = output_.size();
+  if (output_before == 0) answers_bytes_ = 0;
   const uint8_t* p = bytes.data();
   const uint8_t* const end = p + bytes.size();
   if (preface_left_ != 0 && !has_failed_) p = receive_preface(p, end);
@@ -451,7 +454,8 @@ void Connection::receive(std::span<const uint8_t> bytes) {
       p = next;
     }
   }
-  if (output_.size() > kOutputMax && !has_failed_) fail(ErrorCode::kEnhanceYourCalm, "answers are not read");
+  answers_bytes_ += output_.size() - output_before;
+  if (answers_bytes_ > kAnswersMax && !has_failed_) fail(ErrorCode::kEnhanceYourCalm, "answers are not read");
 }
 
 }  // namespace ringway::h2

@@ -36,8 +36,12 @@ struct Connection : DirtyLink, OwnedTimer {
       : OwnedTimer(TimerOwner::kConnection), h2(role, limits, memory, slot) {}
 
   bool is_upstream() const noexcept { return h2.role() == h2::Role::kClient; }
-  // Upstream: another call may be sent on it.
-  bool takes_calls() const noexcept { return state == ConnectionState::kOpen && h2.can_open_stream(); }
+  // Upstream: another call may be sent on it. A peer that does not read is given no more calls than this.
+  static constexpr uint32_t kBlockedOutputMax = 1u << 20;
+  bool takes_calls() const noexcept {
+    return state == ConnectionState::kOpen && h2.can_open_stream() &&
+           (is_socket_writable || h2.output().size() < kBlockedOutputMax);
+  }
 
   h2::Connection h2;
   ConnectionState state = ConnectionState::kOpen;

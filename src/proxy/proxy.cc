@@ -263,6 +263,9 @@ void Proxy::on_connection_timer(Connection& connection, uint64_t now_ns) {
 
 void Proxy::prepare(Connection& connection, uint32_t bytes_max, uint64_t now_ns) {
   if (connection.state == ConnectionState::kConnecting) return;
+  // Its peer may have begun to read again.
+  if (connection.is_upstream() && connection.endpoint->waiting_count != 0 && connection.takes_calls()) [[unlikely]]
+    serve_waiting(*connection.endpoint, now_ns);
   if (connection.h2.wants_gather() && connection.is_socket_writable) {
     connection.h2.gather(bytes_max);
     while (h2::Stream* stream = connection.h2.pop_drained()) on_drained(exchange_of(*stream), *stream, now_ns);

@@ -160,7 +160,7 @@ class Proxy {
   void work_off_upstream_events(Connection& upstream, uint64_t now_ns);
   void on_upstream_event(Connection& upstream, h2::Stream& stream, const h2::Event& event, uint64_t now_ns);
   void on_response(Exchange& exchange, const h2::Event& event, uint64_t now_ns);
-  void on_informational(Exchange& exchange, const h2::Event& event);
+  void on_informational(Exchange& exchange, const h2::Event& event, uint64_t now_ns);
   void on_response_data(Connection& upstream, h2::Stream& stream, Exchange& exchange, const h2::Event& event,
                         uint64_t now_ns);
   void on_response_trailers(Exchange& exchange, const h2::Event& event, uint64_t now_ns);

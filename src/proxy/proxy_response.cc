@@ -6,10 +6,23 @@
 #include "proxy/text.h"
 
 namespace ringway::proxy {
+namespace {
 
-void Proxy::on_informational(Exchange& exchange, const h2::Event& event) {
+// 1xx responses to one call; real ones have one or two.
+constexpr uint8_t kInformationalMax = 8;
+
+}  // namespace
+
+void Proxy::on_informational(Exchange& exchange, const h2::Event& event, uint64_t now_ns) {
   h2::Stream* stream = exchange.downstream_stream;
   if (stream == nullptr || exchange.is_committed) return;
+  // No window bounds header lists: to a client that does not read they would pile up.
+  if (++exchange.informational_count > kInformationalMax) {
+    end_with(exchange, grpc::Status::kInternal, LocalReason::kUpstreamProtocol,
+             Text("endpoint {} sent more than {} informational responses", exchange.endpoint->name, kInformationalMax),
+             now_ns);
+    return;
+  }
   Connection& downstream = *exchange.downstream;
   downstream.h2.begin_headers(*stream);
   downstream.h2.add_fields(memory_.fields_of(event));
@@ -344,7 +357,7 @@ inline void Proxy::on_upstream_event(Connection& upstream, h2::Stream& stream, c
     case h2::EventKind::kData: return on_response_data(upstream, stream, exchange, event, now_ns);
     case h2::EventKind::kResponse: return on_response(exchange, event, now_ns);
     case h2::EventKind::kTrailers: return on_response_trailers(exchange, event, now_ns);
-    case h2::EventKind::kInformational: return on_informational(exchange, event);
+    case h2::EventKind::kInformational: return on_informational(exchange, event, now_ns);
     case h2::EventKind::kReset: return on_upstream_reset(exchange, event.code, now_ns);
     case h2::EventKind::kStreamFailed: return on_upstream_broken(exchange, now_ns);
     default: return;

@@ -93,6 +93,20 @@ TEST_F(Informational, AndTheFinalResponseInOneGo) {
   EXPECT_EQ(answer().informational_count, 1u);
 }
 
+TEST_F(Informational, EightPassAndTheNinthEndsTheCall) {
+  for (int i = 0; i < 8; ++i) inform({{":status", "103"}});
+  rig.run();
+  EXPECT_EQ(answer().informational_count, 8u);
+  EXPECT_FALSE(answer().is_closed);
+  inform({{":status", "103"}});
+  rig.run();
+  EXPECT_TRUE(answer().is_closed);
+  EXPECT_EQ(value_of(answer().headers, "grpc-status"), "13");
+  EXPECT_EQ(value_of(answer().headers, "grpc-message"),
+            "endpoint 127.0.0.1:1001 sent more than 8 informational responses");
+  EXPECT_EQ(rig.proxy->exchanges().live_count(), 0u);
+}
+
 // A 1xx is no response yet: nothing has been committed, and the call is told what happened in the usual form.
 TEST_F(Informational, ALocalReplyMayFollow) {
   inform({{":status", "103"}});

@@ -170,7 +170,7 @@ void Rig::take_wanted() {
 }
 
 void Rig::take_output(Connection& connection) {
-  if (connection.state == ConnectionState::kConnecting) return;
+  if (connection.state == ConnectionState::kConnecting || !connection.is_socket_writable) return;
   base::ByteQueue& output = connection.h2.output();
   if (output.is_empty()) return;
   const auto bytes = output.bytes();
@@ -198,7 +198,8 @@ void Rig::turn() {
     if (connection == nullptr) continue;
     take_output(*connection);
     // What one flush has no room for goes with the next one.
-    if (connection->h2.wants_gather() && !static_cast<DirtyLink&>(*connection).is_linked()) {
+    if (connection->h2.wants_gather() && connection->is_socket_writable &&
+        !static_cast<DirtyLink&>(*connection).is_linked()) {
       proxy->dirty.push_back(*connection);
     }
     if (connection->state != ConnectionState::kClosing) continue;
