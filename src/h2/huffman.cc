@@ -1,14 +1,16 @@
-// Decoding waits for memory, not for arithmetic: where a look-up begins is known only when the one before has come
-// back. What decides the speed is how many look-ups follow each other, how near their table is, and how little stands
-// between a loaded entry and the next index. Measured on tokens and trace identifiers, alone and with other work in
-// between:
-// - An index of twelve bits holds any two digits and most pairs of text. Thirteen and fourteen bits save look-ups but
-//   cost more in cache misses as soon as the cache has other work.
-// - Lengths stand apart from symbols, an octet each, so that the waiting is for four kilobytes; nobody waits for
-// symbols.
-// - The window is shifted after each look-up and refilled from a load whose address has long been known.
+// Decoding waits for memory, not for arithmetic: where a look-up begins is known only when the one before it has come
+// back. What decides the time is how many look-ups follow each other, how near their table is, and how little stands
+// between a loaded entry and the next index. Measured on tokens and trace identifiers, with and without other work
+// between the strings:
+// - Twelve bits hold any two digits and most pairs of text. Thirteen or fourteen bits save look-ups, but cost more in
+//   cache misses than that as soon as the cache has other work.
+// - Steps stand apart from symbols and are an octet each. What is waited for are four kilobytes; nothing waits for the
+//   symbols.
+// - The window is shifted after each look-up, and refilled from a load whose address has long been known. To load it
+//   anew from where the last code ended takes fewer instructions and more time.
 #include "h2/huffman.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -68,13 +70,12 @@ constexpr Code kCodes[257] = {
 };
 
 constexpr uint32_t kEos = 256;
-constexpr uint32_t kCodeBits_max = 30;
 constexpr uint32_t kLookupBits = 12;
-// A step holds the bits of the symbols that a look-up gives, and above these their number. Steps are added up: four of
-// them, and seven bits at the most before, leave the count alone.
+// A step: how many bits a look-up has decoded, and above these six bits how many symbols. Steps are added up, four of
+// them to up to 14 bits that were used before.
 constexpr uint32_t kCountShift = 6;
 constexpr uint64_t kBitsMask = (1u << kCountShift) - 1;
-static_assert(7 + 4 * kLookupBits <= kBitsMask);
+static_assert(14 + 4 * kLookupBits <= kBitsMask);
 
 // What the next twelve bits decode to: two whole symbols, or one, or none when its code is longer (a step of zero).
 struct Lookups {
@@ -109,45 +110,43 @@ constexpr Lookups make_lookups() noexcept {
 
 alignas(64) constexpr Lookups kLookups = make_lookups();
 
-// The codes that are too long for a look-up. The code is canonical: those of one length follow each other, and behind
-// them come the longer ones. Codes are left-aligned to 30 bits here.
+// A code that is too long for a look-up begins with ten ones at least; EOS is thirty. The number of these ones and the
+// bits behind the zero that ends them name the code.
+constexpr uint32_t kLongOnes_min = 10;
+constexpr uint32_t kEosOnes = 30;
+constexpr uint32_t kBehindOnes_bits = 6;
+
+struct LongCode {
+  uint8_t symbol;
+  uint8_t length;  // zero: EOS
+};
+
 struct LongCodes {
-  uint32_t begin[kCodeBits_max + 1];
-  uint32_t end[kCodeBits_max + 1];  // what is below has at most this length; zero where no code has it
-  uint16_t first_symbol[kCodeBits_max + 1];
-  uint16_t symbols[kEos + 1];
+  LongCode codes[kEosOnes - kLongOnes_min + 1][1u << kBehindOnes_bits];
 };
 
 constexpr LongCodes make_long_codes() noexcept {
-  LongCodes codes{};
-  uint16_t position = 0;
-  for (uint32_t length = kLookupBits + 1; length <= kCodeBits_max; ++length) {
-    codes.first_symbol[length] = position;
-    for (uint32_t symbol = 0; symbol <= kEos; ++symbol) {
-      if (kCodes[symbol].length != length) continue;
-      const uint32_t code = kCodes[symbol].bits << (kCodeBits_max - length);
-      if (codes.first_symbol[length] == position) codes.begin[length] = code;
-      codes.end[length] = code + (1u << (kCodeBits_max - length));
-      codes.symbols[position++] = static_cast<uint16_t>(symbol);
+  LongCodes long_codes{};
+  for (uint32_t symbol = 0; symbol < kEos; ++symbol) {
+    const Code& code = kCodes[symbol];
+    if (code.length <= kLookupBits) continue;
+    const uint32_t aligned = code.bits << (32 - code.length);
+    const uint32_t ones = static_cast<uint32_t>(std::countl_one(aligned));
+    const uint32_t begin = aligned << (ones + 1) >> (32 - kBehindOnes_bits);
+    const uint32_t free_bits = kBehindOnes_bits - (code.length - ones - 1);
+    for (uint32_t i = begin; i < begin + (1u << free_bits); ++i) {
+      long_codes.codes[ones - kLongOnes_min][i] = {static_cast<uint8_t>(symbol), code.length};
     }
   }
-  return codes;
+  return long_codes;
 }
 
 constexpr LongCodes kLongCodes = make_long_codes();
 
-struct LongCode {
-  uint32_t symbol;
-  uint32_t length;
-};
-
-// The code at the top of `window`, which no look-up knows. The longest ones end where 30 bits do.
+// The code at the top of `window`, which no look-up knows.
 inline LongCode find_long(uint64_t window) noexcept {
-  const uint32_t code = static_cast<uint32_t>(window >> (64 - kCodeBits_max));
-  uint32_t length = kLookupBits + 1;
-  while (code >= kLongCodes.end[length]) ++length;
-  const uint32_t offset = (code - kLongCodes.begin[length]) >> (kCodeBits_max - length);
-  return {kLongCodes.symbols[kLongCodes.first_symbol[length] + offset], length};
+  const uint32_t ones = std::min(static_cast<uint32_t>(std::countl_one(window)), kEosOnes);
+  return kLongCodes.codes[ones - kLongOnes_min][window << (ones + 1) >> (64 - kBehindOnes_bits)];
 }
 
 static_assert(std::endian::native == std::endian::little);
@@ -159,7 +158,7 @@ inline uint64_t load_big_endian(const uint8_t* p) noexcept {
   return std::byteswap(word);
 }
 
-// A string of one to seven octets, right-aligned: loads that overlap instead of a loop over octets.
+// One to seven octets, right-aligned: loads that overlap instead of a loop over octets.
 inline uint64_t load_short(const uint8_t* p, size_t size) noexcept {
   if (size >= 4) {
     return load_big_endian<uint32_t>(p) << (8 * size - 32) | load_big_endian<uint32_t>(p + size - 4);
@@ -168,132 +167,136 @@ inline uint64_t load_short(const uint8_t* p, size_t size) noexcept {
   return uint64_t{p[0]} << (8 * (size - 1)) | uint64_t{p[middle]} << (8 * (size - 1 - middle)) | p[size - 1];
 }
 
-// The last `count` of the bits whose end is `bits`, left-aligned, and ones behind them. To a look-up these are the
-// padding: they complete no code that the string has cut, unless its bits are no padding either.
-inline uint64_t padded(uint64_t bits, int64_t count) noexcept {
-  return count > 0 ? ~(~bits << (64 - count)) : ~uint64_t{0};
-}
-
-struct Run {
-  uint64_t window;  // the next bits, left-aligned
-  uint64_t sums;    // of the steps
-
-  uint64_t bits() const noexcept { return sums & kBitsMask; }
-  uint64_t count() const noexcept { return sums >> kCountShift; }
-};
-
-// Writes two octets whatever the count, as one store costs least.
-inline Run look_up(Run run, char* out) noexcept {
-  const uint64_t index = run.window >> (64 - kLookupBits);
-  const uint64_t step = kLookups.steps[index];
-  std::memcpy(out + run.count(), kLookups.symbols[index], 2);
-  return {run.window << (step & kBitsMask), run.sums + step};
-}
-
-// At a code that is too long look-ups stand still: when the count is zero, one comes next.
-inline Run look_up_four(Run run, char* out) noexcept {
-  run = look_up(run, out);
-  run = look_up(run, out);
-  run = look_up(run, out);
-  return look_up(run, out);
-}
-
 // What is left of a string, given by its end.
 struct Rest {
   const uint8_t* end;
   int64_t bits;
 
-  const uint8_t* begin() const noexcept { return end - ((bits + 7) >> 3); }
+  int64_t octets() const noexcept { return (bits + 7) >> 3; }
+  const uint8_t* begin() const noexcept { return end - octets(); }
+  // How many bits of the first octet are gone.
+  int64_t offset() const noexcept { return -bits & 7; }
 };
 
-// At least 57 bits of a rest that has 64 or more.
+// At least 57 bits of a rest of eight octets or more, left-aligned.
 inline uint64_t window_of(Rest rest) noexcept {
-  return load_big_endian<uint64_t>(rest.begin()) << (-rest.bits & 7);
+  return load_big_endian<uint64_t>(rest.begin()) << rest.offset();
 }
 
-// Decodes any rest, codes of all lengths: strings are handed over to it at the first long one. Not inlined, so that the
-// others save no registers for it.
-[[gnu::noinline]] size_t decode_rest(Rest rest, char* out, const char* out_begin) noexcept {
-  for (;;) {
-    uint64_t window = 0;
-    if (rest.bits >= 64) {
-      window = window_of(rest);
-    } else {
-      for (const uint8_t* p = rest.begin(); p < rest.end; ++p) window = window << 8 | *p;
-      window = padded(window, rest.bits);
-    }
-    const Run run = look_up_four({window, 0}, out);
-    out += run.count();
-    rest.bits -= static_cast<int64_t>(run.bits());
-    if (run.count() == 0) {
-      if (window == ~uint64_t{0} && rest.bits < 8) return static_cast<size_t>(out - out_begin);
-      const LongCode code = find_long(window);
-      if (code.symbol == kEos) return kHuffmanInvalid;
-      *out++ = static_cast<char>(code.symbol);
-      rest.bits -= code.length;
-    }
-    if (rest.bits < 0) return kHuffmanInvalid;
-  }
+// The last `count` of `bits`, 63 at the most, left-aligned and with ones behind them. To a look-up these are padding:
+// they complete no code that the string has cut, unless its bits are no padding either.
+inline uint64_t padded(uint64_t bits, int64_t count) noexcept {
+  return ~(~bits << (63 - count) << 1);
 }
 
-struct Place {
-  char* out;
-  int64_t bits_left;
-  bool is_at_long_code;
+// Where look-ups have come to.
+struct Run {
+  uint64_t window;  // the next bits, left-aligned
+  uint64_t sums;    // of the steps
+  uint8_t step;     // the last
+
+  uint64_t bits() const noexcept { return sums & kBitsMask; }
+  uint64_t count() const noexcept { return sums >> kCountShift; }
+  // At a long code look-ups stand still.
+  bool is_at_long_code() const noexcept { return step == 0; }
 };
 
-// Decodes a string of eight octets or more until it ends in less than 64 bits or at a long code.
-inline Place decode_most(std::span<const uint8_t> encoded, char* out) noexcept {
-  const uint8_t* p = encoded.data();
-  const uint8_t* const last = p + encoded.size() - 8;
-  // The sums begin with what the window lacks of 63 bits. Whole octets alone count as loaded; what of the next one finds
-  // room comes again with the next load.
-  Run run{load_big_endian<uint64_t>(p), 7};
+// Always writes two octets, as one store costs least. This and what follows is inlined whatever the compiler thinks of
+// its size: a call would cost more than a look-up.
+[[gnu::always_inline]] inline Run look_up(Run run, char* out) noexcept {
+  const uint64_t index = run.window >> (64 - kLookupBits);
+  const uint64_t step = kLookups.steps[index];
+  std::memcpy(out + run.count(), kLookups.symbols[index], 2);
+  return {run.window << (step & kBitsMask), run.sums + step, static_cast<uint8_t>(step)};
+}
+
+[[gnu::always_inline]] inline Run look_up_four(uint64_t window, uint64_t sums, char* out) noexcept {
+  Run run = look_up({window, sums, 0}, out);
+  run = look_up(run, out);
+  run = look_up(run, out);
+  return look_up(run, out);
+}
+
+// Decodes a rest of eight octets or more until fewer than 64 bits are left, or until the next code is a long one: then
+// returns false.
+[[gnu::always_inline]] inline bool decode_most(Rest& rest, char*& out) noexcept {
+  const uint8_t* p = rest.begin();
+  const uint8_t* const last = rest.end - 8;
+  // The low bits of the sums are what the window lacks of 63 bits, their complement what it has. Whole octets alone
+  // count as loaded: what else finds room comes again with the next load.
+  Run run{window_of(rest), static_cast<uint64_t>(7 + rest.offset()), 0};
   p += 7;
   for (;;) {
-    run = look_up_four(run, out);
+    run = look_up_four(run.window, run.sums, out);
     out += run.count();
-    if (run.count() == 0 || p > last) break;
-    run.window |= load_big_endian<uint64_t>(p) >> (~run.sums & 63);
+    if (p > last || run.is_at_long_code()) break;
+    run.window |= load_big_endian<uint64_t>(p) >> (~run.sums & kBitsMask);
     p += run.bits() >> 3;
     run.sums &= 7;
   }
-  Place place{out, (last - p) * 8 + 127 - static_cast<int64_t>(run.bits()), run.count() == 0};
-  while (place.bits_left >= 64 && !place.is_at_long_code) {
-    run = look_up_four({window_of({last + 8, place.bits_left}), 0}, place.out);
-    place.out += run.count();
-    place.bits_left -= static_cast<int64_t>(run.bits());
-    place.is_at_long_code = run.count() == 0;
+  rest.bits = (rest.end - p) * 8 + 63 - static_cast<int64_t>(run.bits());
+  while (rest.bits >= 64 && !run.is_at_long_code()) {
+    run = look_up_four(window_of(rest), 0, out);
+    out += run.count();
+    rest.bits -= static_cast<int64_t>(run.bits());
   }
-  return place;
+  return !run.is_at_long_code();
+}
+
+// Decodes until nothing but ones is left, or until the next code is a long one: then returns false.
+[[gnu::always_inline]] inline bool decode_short_codes(Rest& rest, char*& out) noexcept {
+  uint64_t window = 0;
+  if (rest.bits > 56) {
+    if (!decode_most(rest, out)) [[unlikely]]
+      return false;
+    window = load_big_endian<uint64_t>(rest.end - 8);
+  } else {
+    if (rest.bits == 0) return true;
+    window = load_short(rest.begin(), static_cast<size_t>(rest.octets()));
+  }
+  window = padded(window, rest.bits);
+  for (;;) {
+    const Run run = look_up_four(window, 0, out);
+    out += run.count();
+    rest.bits -= static_cast<int64_t>(run.bits());
+    window = run.window + (uint64_t{1} << run.bits()) - 1;
+    if (window == ~uint64_t{0}) return true;
+    if (run.is_at_long_code()) [[unlikely]]
+      return false;
+  }
+}
+
+// Section 5.2: padding is the most significant bits of EOS, all ones, and shorter than an octet. A rest below zero
+// comes of a code that was cut.
+inline bool is_padding(Rest ones) noexcept {
+  return static_cast<uint64_t>(ones.bits) < 8;
+}
+
+// Decodes a rest that begins with a long code. Not inlined, so that strings without any save no registers for it.
+[[gnu::noinline]] size_t decode_long_codes(Rest rest, char* out, const char* out_begin) noexcept {
+  bool is_at_end = false;
+  while (!is_at_end) {
+    const uint64_t window = rest.bits > 56
+                                ? window_of(rest)
+                                : padded(load_short(rest.begin(), static_cast<size_t>(rest.octets())), rest.bits);
+    const LongCode code = find_long(window);
+    if (code.length == 0 || code.length > rest.bits) return kHuffmanInvalid;
+    *out++ = static_cast<char>(code.symbol);
+    rest.bits -= code.length;
+    const bool is_next_long = kLookups.steps[window << code.length >> (64 - kLookupBits)] == 0;
+    is_at_end = is_next_long ? rest.bits < 8 : decode_short_codes(rest, out);
+  }
+  return is_padding(rest) ? static_cast<size_t>(out - out_begin) : kHuffmanInvalid;
 }
 
 }  // namespace
 
 size_t huffman_decode(std::span<const uint8_t> encoded, char* out) noexcept {
-  if (encoded.empty()) return 0;
-  const uint8_t* const end = encoded.data() + encoded.size();
-  Place place{out, static_cast<int64_t>(encoded.size()) * 8, false};
-  uint64_t window = 0;
-  if (encoded.size() < 8) {
-    window = padded(load_short(encoded.data(), encoded.size()), place.bits_left);
-  } else {
-    place = decode_most(encoded, out);
-    if (place.is_at_long_code) [[unlikely]] return decode_rest({end, place.bits_left}, place.out, out);
-    window = padded(load_big_endian<uint64_t>(end - 8), place.bits_left);
-  }
-  for (;;) {
-    const Run run = look_up_four({window, 0}, place.out);
-    place.out += run.count();
-    place.bits_left -= static_cast<int64_t>(run.bits());
-    window = run.window + (uint64_t{1} << run.bits()) - 1;
-    // Section 5.2: padding is the most significant bits of EOS, all ones, and shorter than an octet.
-    if (window == ~uint64_t{0}) {
-      const bool is_padding = static_cast<uint64_t>(place.bits_left) < 8;
-      return is_padding ? static_cast<size_t>(place.out - out) : kHuffmanInvalid;
-    }
-    if (run.count() == 0) [[unlikely]] return decode_rest({end, place.bits_left}, place.out, out);
-  }
+  char* const begin = out;
+  Rest rest{encoded.data() + encoded.size(), static_cast<int64_t>(encoded.size()) * 8};
+  if (!decode_short_codes(rest, out)) [[unlikely]]
+    return decode_long_codes(rest, out, begin);
+  return is_padding(rest) ? static_cast<size_t>(out - begin) : kHuffmanInvalid;
 }
 
 }  // namespace ringway::h2
