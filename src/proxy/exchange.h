@@ -71,7 +71,7 @@ struct Exchange : WaitLink, OwnedTimer {
   bool rst_after_end = false;  // tell the client to stop sending once the response has left
   uint8_t attempts = 0;
   uint8_t informational_count = 0;  // 1xx responses so far
-  uint16_t timeout_position = 0;  // of grpc-timeout in `headers`, one-based; 0: none
+  uint16_t timeout_position = 0;    // of grpc-timeout in `headers`, one-based; 0: none
   LocalReason reason = LocalReason::kNone;
   uint16_t http_status = 0;
   int16_t grpc_status = -1;

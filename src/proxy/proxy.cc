@@ -86,8 +86,8 @@ Connection* Proxy::accept(uint32_t listener, const io::Address& peer, uint64_t n
   ++counters_.downstream_connections;
   connection->h2.start();
   mark(*connection);
-  // Accepted from the backlog of a listener that is about to close: it is served, and told at once.
-  if (is_draining_) finish_drain_step(*connection, now_ns);
+  // Accepted behind the begin of a drain: what it has sent already is served.
+  if (is_draining_) begin_drain_step(*connection, now_ns);
   return connection;
 }
 
@@ -310,12 +310,16 @@ void Proxy::begin_drain(uint64_t now_ns) {
   is_draining_ = true;
   connections_.for_each([&](Connection& connection) {
     if (connection.is_upstream() || connection.state == ConnectionState::kClosing) return;
-    connection.h2.send_goaway(h2::kStreamIdMax, h2::ErrorCode::kNoError, "draining");
-    connection.h2.send_ping(kDrainPingPayload);
-    connection.awaits_drain_ping = true;
-    timers_.arm(connection, now_ns + kDrainPing_ns);
-    mark(connection);
+    begin_drain_step(connection, now_ns);
   });
+}
+
+void Proxy::begin_drain_step(Connection& connection, uint64_t now_ns) {
+  connection.h2.send_goaway(h2::kStreamIdMax, h2::ErrorCode::kNoError, "draining");
+  connection.h2.send_ping(kDrainPingPayload);
+  connection.awaits_drain_ping = true;
+  timers_.arm(connection, now_ns + kDrainPing_ns);
+  mark(connection);
 }
 
 // The client has seen the first GOAWAY, or had a second to: from here on new streams are refused by id.

@@ -98,6 +98,7 @@ class Proxy {
   void on_connection_event(Connection& connection, const h2::Event& event, uint64_t now_ns);
   void on_connection_timer(Connection& connection, uint64_t now_ns);
   void on_goaway(Connection& connection, const h2::Event& event, uint64_t now_ns);
+  void begin_drain_step(Connection& connection, uint64_t now_ns);
   void finish_drain_step(Connection& connection, uint64_t now_ns);
   void close_if_drained(Connection& connection, uint64_t now_ns);
   void end_exchanges_of(Connection& connection, std::string_view cause, uint64_t now_ns);

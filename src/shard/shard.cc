@@ -84,12 +84,17 @@ void Shard::run() {
 }
 
 bool Shard::is_finished() const noexcept {
-  return is_draining_ && proxy_->downstream_count() == 0 && proxy_->dirty.is_empty() && unsettled_.empty();
+  // A shard that does not know of the drain yet may still hand a connection over.
+  const size_t shards = options_.mailboxes.size();
+  const bool is_alone = told_count_ == shards && draining_count_ == shards - 1;
+  return is_draining_ && (is_alone || has_drain_ended_) && proxy_->downstream_count() == 0 &&
+         proxy_->dirty.is_empty() && unsettled_.empty();
 }
 
 void Shard::turn() {
   ++counters_.turns;
-  const bool has_work = !proxy_->dirty.is_empty() || !rearm_.empty() || !deferred_.empty();
+  const bool has_work = !proxy_->dirty.is_empty() || !rearm_.empty() || !deferred_.empty() ||
+                        (is_draining_ && told_count_ < options_.mailboxes.size() && !has_drain_ended_);
   ring_.enter(now_ns_, has_work || should_spin(now_ns_) ? 0 : wait_deadline(now_ns_), snapshot_.shards.min_wait_ns);
   now_ns_ = base::monotonic_ns();
   // Before a flush nothing may be hidden: an unseen failed send would leave a gap in its stream (DESIGN 3.5c). Work
@@ -103,6 +108,7 @@ void Shard::turn() {
   }
   settle_sends();
   if (now_ns_ >= accept_resumes_ns_) resume_accept();
+  if (is_draining_) tell_the_others();
   proxy_->advance(now_ns_);
   flush();
   proxy_->finish_turn(base::monotonic_ns());
@@ -237,8 +243,10 @@ void Shard::read_mailbox() {
     switch (message.kind) {
       case MessageKind::kAdopt: adopt(message.fd, message.listener); break;
       case MessageKind::kDrain: begin_drain(); break;
+      case MessageKind::kDraining: ++draining_count_; break;
       case MessageKind::kEndDrain:
         begin_drain();
+        has_drain_ended_ = true;
         proxy_->end_drain(now_ns_);
         break;
     }

@@ -112,6 +112,7 @@ class Shard {
   void pause_accept();
   void resume_accept();
   void begin_drain();
+  void tell_the_others();
   void open_wanted_connections();
   void open_connection(proxy::Connection& connection);
   void on_connect(proxy::Connection& connection, Socket& socket, const io::Completion& completion);
@@ -145,6 +146,9 @@ class Shard {
   uint64_t spin_until_ns_ = 0;
   size_t completion_count_ = 0;  // of the latest drain
   bool is_draining_ = false;
+  bool has_drain_ended_ = false;
+  uint32_t told_count_ = 0;                      // shards that know that no connection comes from here any more
+  uint32_t draining_count_ = 0;                  // other shards from which none comes
   std::array<io::Completion, 256> completions_;  // copied out before any is acted on
   ShardCounters counters_;
 };

@@ -56,10 +56,10 @@ void Shard::resume_accept() {
 
 // Hands a fresh connection to the shard that has the fewest.
 void Shard::place(int fd, uint32_t listener) {
-  const uint32_t chosen = snapshot_.shards.accept == config::AcceptMode::kBalanced
+  const uint32_t chosen = snapshot_.shards.accept == config::AcceptMode::kBalanced && !is_draining_
                               ? options_.placement->choose(options_.index)
                               : options_.index;
-  if (snapshot_.shards.accept != config::AcceptMode::kBalanced) options_.placement->charge(chosen);
+  if (snapshot_.shards.accept != config::AcceptMode::kBalanced || is_draining_) options_.placement->charge(chosen);
   if (chosen != options_.index) {
     if (options_.mailboxes[chosen]->post(options_.index, {MessageKind::kAdopt, fd, listener})) return;
     // Its mailbox is full: it is busier than it looks.
@@ -105,6 +105,15 @@ void Shard::begin_drain() {
     shutdown(fd, SHUT_RDWR);
   }
   proxy_->begin_drain(now_ns_);
+}
+
+// In the same lane as the connections that were handed over, so that it comes behind the last of them. A lane that is
+// full is tried again in the next turn.
+void Shard::tell_the_others() {
+  for (; told_count_ < options_.mailboxes.size(); ++told_count_) {
+    if (told_count_ == options_.index) continue;
+    if (!options_.mailboxes[told_count_]->post(options_.index, {MessageKind::kDraining, -1, 0})) return;
+  }
 }
 
 void Shard::open_wanted_connections() {
@@ -232,6 +241,9 @@ void Shard::advance_teardown(proxy::Connection& connection, Socket& socket) {
   }
   if (socket.fd.is_open() && !socket.is_cancelling &&
       (socket.is_receiving || socket.send_waits || socket.is_connecting)) {
+    // Once the peer has sent its end, the kernel moves a send that waits to a worker thread, and on its way there the
+    // cancel does not find it; without this it would wait until TCP gives up.
+    if (socket.send_waits) shutdown(socket.fd.get(), SHUT_RDWR);
     socket.is_cancelling = socket.awaits_cancel = true;
     ring_.cancel_fd(socket.fd.get(), token(Operation::kCancel, connection));
   }
