@@ -85,7 +85,7 @@ inline constexpr std::array kLimits = {
     Limit{LimitId::kStreams, "limits.streams", Unit::kCount, 256, 1, 65536, "", false,
           "Concurrent calls of one client connection (SETTINGS_MAX_CONCURRENT_STREAMS)."},
     Limit{LimitId::kConnections, "limits.connections", Unit::kCount, 20000, 1, 1'000'000, "", false,
-          "Client connections of all listeners and shards; beyond it accepting pauses. Keep it below half of "
+          "Client connections of all listeners and shards; the next one is closed at once. Keep it below half of "
           "RLIMIT_NOFILE."},
     Limit{LimitId::kWindow, "limits.window", Unit::kBytes, 64 * detail::kKiB, detail::kKiB, detail::kWindowMax, "",
           false, "What one stalled request stream may make us hold. The maximum is HTTP/2's (RFC 9113 section 6.9.1)."},
@@ -108,10 +108,10 @@ inline constexpr std::array kLimits = {
     Limit{LimitId::kConnectTimeout, "clusters[].connections.connect_timeout", Unit::kDuration, base::kSecond_ns,
           base::kMillisecond_ns, 5 * detail::kMinute_ns, "", false,
           "A connect in a data centre is done in milliseconds or not at all."},
-    Limit{
-        LimitId::kKeepaliveInterval, "clusters[].connections.keepalive.interval", Unit::kDuration,
-        5 * detail::kMinute_ns, 100 * base::kMillisecond_ns, 24 * detail::kHour_ns, "off", false,
-        "PING on a connection without data. gRPC servers close connections that ping more often than every 5 minutes."},
+    Limit{LimitId::kKeepaliveInterval, "clusters[].connections.keepalive.interval", Unit::kDuration,
+          5 * detail::kMinute_ns, 100 * base::kMillisecond_ns, 24 * detail::kHour_ns, "off", false,
+          "The least time between two PINGs on a connection on which calls wait and nothing has come for 10 s. gRPC "
+          "servers close connections that ping more often than every 5 minutes."},
     Limit{LimitId::kKeepaliveTimeout, "clusters[].connections.keepalive.timeout", Unit::kDuration,
           20 * base::kSecond_ns, 100 * base::kMillisecond_ns, detail::kHour_ns, "", false,
           "A peer that has not answered the PING by then is taken for dead."},

@@ -28,6 +28,11 @@ void Connection::on_settings(FrameHeader header, const uint8_t* payload) {
     return on_settings_ack();
   }
   if (header.length % 6 != 0) return fail(ErrorCode::kFrameSizeError, "SETTINGS of wrong length");
+  // The limit that was assumed until now is that of the peer from here on: none, if it says nothing (section 6.5.2).
+  if (!has_received_settings_ && role_ == Role::kClient) {
+    peer_max_streams_ = UINT32_MAX;
+    limit_open_streams();
+  }
   for (uint32_t offset = 0; offset < header.length; offset += 6) {
     if (!apply_setting(load_16(payload + offset), load_32(payload + offset + 2))) return;
   }

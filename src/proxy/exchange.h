@@ -33,6 +33,7 @@ enum class LocalReason : uint8_t {
   kDraining,
   kShardFull,  // no slot for another exchange or stream
   kMalformed,  // grpc-timeout that is none
+  kMemory,     // its peer takes nothing, and the shard holds too much for such peers
   kCount,
 };
 
@@ -79,10 +80,11 @@ struct Exchange : WaitLink, OwnedTimer {
   grpc::MessageCursor response_cursor;
   uint64_t started_ns = 0;  // turn time of the request's arrival
   uint64_t deadline_ns = UINT64_MAX;
-  uint64_t arrived_ns = 0;      // turn time of the bytes whose hop is being measured
-  uint64_t hop_ns = 0;          // both legs: bytes in to bytes out on our side
-  uint64_t bytes_received = 0;  // request DATA
-  uint64_t bytes_sent = 0;      // response DATA
+  uint64_t stalled_since_ns = 0;  // when octets began to wait for a peer that took none since; 0: none wait
+  uint64_t arrived_ns = 0;        // turn time of the bytes whose hop is being measured
+  uint64_t hop_ns = 0;            // both legs: bytes in to bytes out on our side
+  uint64_t bytes_received = 0;    // request DATA
+  uint64_t bytes_sent = 0;        // response DATA
 };
 
 using ExchangePool = base::SlotPool<Exchange>;

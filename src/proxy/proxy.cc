@@ -44,7 +44,8 @@ Proxy::Proxy(const config::Snapshot& snapshot, const ProxyOptions& options, uint
       memory_(prng_.next(), stream_slots(snapshot), kInternedBytesMax),
       timers_(now_ns),
       connections_(snapshot.limits.connections + 65'536),
-      exchanges_(stream_slots(snapshot) / 2) {
+      exchanges_(stream_slots(snapshot) / 2),
+      memory_budget_(snapshot.shards.memory_bytes / std::max(options.shards, 1u)) {
   for (const config::ClusterConfig& cluster : snapshot.clusters) {
     clusters_.push_back(std::make_unique<Cluster>(cluster, options.shard));
   }
@@ -168,6 +169,8 @@ void Proxy::on_goaway(Connection& connection, const h2::Event& event, uint64_t n
     });
     for (Exchange* const ending : ending_) {
       Exchange& exchange = *ending;
+      // The end of one may have ended another, or sent it elsewhere.
+      if (exchange.upstream_stream == nullptr || exchange.upstream != &connection) continue;
       cancel_upstream(exchange, h2::ErrorCode::kCancel, now_ns);
       if (can_retry(exchange)) {
         retry(exchange, now_ns);
@@ -187,11 +190,18 @@ void Proxy::on_goaway(Connection& connection, const h2::Event& event, uint64_t n
 void Proxy::end_exchanges_of(Connection& connection, std::string_view cause, uint64_t now_ns) {
   ending_.clear();
   connection.h2.streams().for_each([this](h2::Stream& stream) { ending_.push_back(&exchange_of(stream)); });
+  // What ends frees streams for calls that wait: not for those of a client that is gone.
+  if (!connection.is_upstream()) {
+    for (Exchange* const ending : ending_) stop_waiting(*ending);
+  }
   for (Exchange* const ending : ending_) {
     Exchange& exchange = *ending;
+    // The end of one may have ended another, or sent it elsewhere.
     if (connection.is_upstream()) {
-      on_upstream_lost(exchange, cause, now_ns);
-    } else {
+      if (exchange.upstream_stream != nullptr && exchange.upstream == &connection) {
+        on_upstream_lost(exchange, cause, now_ns);
+      }
+    } else if (!exchange.is_finished) {
       on_client_gone(exchange, h2::ErrorCode::kCancel, now_ns);
     }
   }
@@ -275,6 +285,8 @@ void Proxy::prepare(Connection& connection, uint32_t bytes_max, uint64_t now_ns)
 }
 
 void Proxy::finish_turn(uint64_t now_ns) {
+  if (memory_.blocks.bytes_in_use() > memory_budget_) [[unlikely]]
+    relieve_memory(now_ns);
   // None has gone meanwhile: slots are given back below alone.
   for (Exchange* const exchange : forwarded_) exchange->hop_ns += now_ns - exchange->arrived_ns;
   forwarded_.clear();

@@ -36,6 +36,7 @@ struct ProxyOptions {
   uint32_t shard = 0;
   uint64_t seed = 0;       // for jitter and the field hash
   LogPort* log = nullptr;  // null: nothing is logged
+  uint32_t shards = 1;     // that share shards.memory
 };
 
 class Proxy {
@@ -120,7 +121,8 @@ class Proxy {
   bool set_deadline(Exchange& exchange, std::string_view timeout, uint64_t now_ns);
   void refuse_large_list(Exchange& exchange, uint64_t now_ns);
   void refuse_unrouted(Exchange& exchange, std::string_view path, uint64_t now_ns);
-  void on_request_data(Connection& downstream, h2::Stream& stream, Exchange& exchange, const h2::Event& event);
+  void on_request_data(Connection& downstream, h2::Stream& stream, Exchange& exchange, const h2::Event& event,
+                       uint64_t now_ns);
   void on_request_trailers(Exchange& exchange, const h2::Event& event);
   void on_client_gone(Exchange& exchange, h2::ErrorCode code, uint64_t now_ns);
   void start(Exchange& exchange, const Endpoint* not_this, uint64_t now_ns);
@@ -156,6 +158,19 @@ class Proxy {
   void retire(Connection& connection, uint64_t now_ns);
   void arm_keepalive(Connection& connection, uint64_t now_ns);
   void check_keepalive(Connection& connection, uint64_t now_ns);
+
+  // The budget of memory (memory_budget.cc).
+  void relieve_memory(uint64_t now_ns);
+  void drop_replay_bodies();
+  void reset_stalled_calls(uint64_t now_ns);
+  void reset_for_memory(Exchange& exchange, uint64_t now_ns);
+  void end_blocked_connections(uint64_t now_ns);
+  bool is_short_of_memory() const noexcept {
+    return memory_.blocks.bytes_in_use() > memory_budget_ - memory_budget_ / 8;
+  }
+  static void note_stall(Exchange& exchange, uint64_t now_ns) noexcept {
+    if (exchange.stalled_since_ns == 0) exchange.stalled_since_ns = now_ns;
+  }
 
   // Responses and ends (proxy_response.cc).
   void work_off_upstream_events(Connection& upstream, uint64_t now_ns);
@@ -197,6 +212,8 @@ class Proxy {
   Counters counters_;
   AccessFormatter access_formatter_;
 
+  uint64_t memory_budget_;  // this shard's part
+  uint64_t next_relief_ns_ = 0;
   uint64_t turn_ = 0;
   uint32_t downstream_count_ = 0;
   bool is_draining_ = false;

@@ -272,7 +272,7 @@ void Proxy::write_request_body(Exchange& exchange, Connection& upstream, h2::Str
 }
 
 [[gnu::always_inline]] inline void Proxy::on_request_data(Connection& downstream, h2::Stream& stream,
-                                                          Exchange& exchange, const h2::Event& event) {
+                                                          Exchange& exchange, const h2::Event& event, uint64_t now_ns) {
   const auto size = static_cast<uint32_t>(event.data_size);
   exchange.bytes_received += size;
   counters_.request_bytes += size;
@@ -298,6 +298,8 @@ void Proxy::write_request_body(Exchange& exchange, Connection& upstream, h2::Str
   }
   Connection& upstream = *exchange.upstream;
   const uint32_t sent = upstream.h2.send_data(*upstream_stream, event.data(), event.end_stream);
+  if (sent != size) [[unlikely]]
+    note_stall(exchange, now_ns);
   mark(upstream);
   note_request_sent(exchange, sent);
 }
@@ -365,7 +367,7 @@ void Proxy::work_off_downstream_events(Connection& downstream, uint64_t now_ns) 
   }
   Exchange& exchange = exchange_of(stream);
   switch (event.kind) {
-    case h2::EventKind::kData: on_request_data(downstream, stream, exchange, event); break;
+    case h2::EventKind::kData: on_request_data(downstream, stream, exchange, event, now_ns); break;
     case h2::EventKind::kTrailers: on_request_trailers(exchange, event); break;
     case h2::EventKind::kReset: return on_client_gone(exchange, event.code, now_ns);
     case h2::EventKind::kStreamFailed: return on_client_gone(exchange, h2::ErrorCode::kCancel, now_ns);

@@ -131,6 +131,8 @@ inline void Proxy::note_grpc_status(Exchange& exchange, const h2::Event& event) 
   counters_.response_bytes += size;
   if (exchange.is_grpc) exchange.response_cursor.advance(event.data());
   const uint32_t sent = downstream.h2.send_data(*client_stream, event.data(), event.end_stream);
+  if (sent != size) [[unlikely]]
+    note_stall(exchange, now_ns);
   mark(downstream);
   if (sent != 0) upstream.h2.return_credit(stream, sent);
   if (event.end_stream) on_response_end(exchange, now_ns);
@@ -273,6 +275,8 @@ void Proxy::reply_locally(Exchange& exchange, grpc::Status status, std::string_v
 void Proxy::on_drained(Exchange& exchange, h2::Stream& stream, uint64_t now_ns) {
   const uint32_t bytes = stream.drained_bytes;
   stream.drained_bytes = 0;
+  // It moves: what still waits begins to wait anew.
+  exchange.stalled_since_ns = stream.pending.is_empty() ? 0 : now_ns;
   if (&stream == exchange.upstream_stream) {
     note_request_sent(exchange, bytes);
   } else if (h2::Stream* upstream_stream = exchange.upstream_stream) {

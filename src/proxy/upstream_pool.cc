@@ -107,8 +107,10 @@ void Proxy::check_keepalive(Connection& connection, uint64_t now_ns) {
     return;
   }
   const bool is_silent = now_ns - connection.received_ns >= kSilence_ns;
+  // An interval of 0 is none.
   const bool may_ping =
-      connection.last_ping_ns == 0 || now_ns - connection.last_ping_ns >= config.keepalive_interval_ns;
+      config.keepalive_interval_ns != 0 &&
+      (connection.last_ping_ns == 0 || now_ns - connection.last_ping_ns >= config.keepalive_interval_ns);
   if (!is_silent || !may_ping) {
     timers_.arm(connection, now_ns + kSilence_ns);
     return;

@@ -29,6 +29,12 @@ class Placement {
 
   void charge(uint32_t shard) noexcept { counts_[shard].value.fetch_add(1, std::memory_order_relaxed); }
   void discharge(uint32_t shard) noexcept { counts_[shard].value.fetch_sub(1, std::memory_order_relaxed); }
+  // Of all shards, at some moment.
+  uint32_t total() const noexcept {
+    uint32_t sum = 0;
+    for (uint32_t i = 0; i < shards_; ++i) sum += count(i);
+    return sum;
+  }
   uint32_t count(uint32_t shard) const noexcept { return counts_[shard].value.load(std::memory_order_relaxed); }
 
  private:

@@ -71,8 +71,9 @@ void Shard::run() {
     std::exit(1);
   }
   buffers_ = std::make_unique<io::BufferRing>(std::move(*buffers));
-  proxy_ = std::make_unique<proxy::Proxy>(snapshot_, proxy::ProxyOptions{options_.index, options_.seed, options_.log},
-                                          now_ns_);
+  const proxy::ProxyOptions options{options_.index, options_.seed, options_.log,
+                                    static_cast<uint32_t>(options_.mailboxes.size())};
+  proxy_ = std::make_unique<proxy::Proxy>(snapshot_, options, now_ns_);
   if (snapshot_.shards.napi_ns != 0) ring_.busy_poll_napi(snapshot_.shards.napi_ns);
   watch_mailbox();
   start_listening();

@@ -72,12 +72,17 @@ void Shard::place(int fd, uint32_t listener) {
 void Shard::adopt(int fd, uint32_t listener) {
   io::Fd owned(fd);
   io::set_stream_options(fd, kUserTimeout_ms);
-  proxy::Connection* connection = proxy_->accept(listener, io::peer_address(fd), now_ns_);
+  // It is charged already.
+  const uint32_t open_count = options_.placement->total() - 1;
+  proxy::Connection* connection = nullptr;
+  if (open_count < snapshot_.limits.connections) {
+    connection = proxy_->accept(listener, io::peer_address(fd), now_ns_);
+  }
   if (connection == nullptr) {
     options_.placement->discharge(options_.index);
     if (options_.log != nullptr) {
       options_.log->event(config::LogLevel::kWarn, proxy::LogKind::kLimit, now_ns_,
-                          "connection refused: {} are open (limits.connections)", proxy_->downstream_count());
+                          "connection refused: {} are open (limits.connections)", open_count);
     }
     return;
   }

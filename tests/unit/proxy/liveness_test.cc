@@ -54,6 +54,19 @@ TEST_F(Keepalive, AnEndpointThatAnswersIsNotAskedMoreOftenThanTheInterval) {
   EXPECT_EQ(value_of(client.peer->messages.at(id).trailers, "grpc-status"), "0");
 }
 
+TEST(KeepaliveOff, NobodyIsAsked) {
+  config::Snapshot snapshot = Rig::plain_snapshot(1);
+  snapshot.clusters[0].keepalive_interval_ns = 0;
+  Rig rig(snapshot);
+  Link& client = rig.add_client();
+  client.peer->send_request(grpc_request(), grpc_message(3), true);
+  rig.run();
+  Link& upstream = rig.upstream(0);
+  rig.pass(60 * base::kSecond_ns, kStep_ns);
+  EXPECT_EQ(upstream.of_type(kPing).size(), 0u);
+  EXPECT_FALSE(upstream.is_gone);
+}
+
 TEST_F(Keepalive, BytesThatArriveAreAnswerEnough) {
   Flow& response = rig.open_response(*upstream, 1, kGrpcResponse);
   for (int i = 0; i < 6; ++i) {

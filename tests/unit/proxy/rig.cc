@@ -97,7 +97,7 @@ config::Snapshot Rig::plain_snapshot(uint32_t endpoints) {
 }
 
 Rig::Rig(const config::Snapshot& chosen, LogPort* log)
-    : snapshot(chosen), proxy(std::make_unique<Proxy>(snapshot, ProxyOptions{0, 7, log}, now_ns)) {}
+    : snapshot(chosen), proxy(std::make_unique<Proxy>(snapshot, ProxyOptions{0, 7, log, 1}, now_ns)) {}
 
 // As at exit: the proxy is destroyed with what is open.
 Rig::~Rig() = default;
@@ -109,12 +109,12 @@ Link* Rig::link_of(base::Handle<Connection> handle) {
   return nullptr;
 }
 
-Link& Rig::add_client(std::string_view address) {
+Link& Rig::add_client(std::string_view address, const Nghttp2Peer::Options& options) {
   Link& link = links.emplace_back();
   Connection* connection = proxy->accept(0, address_of(address), now_ns);
   ASSERT(connection != nullptr);
   link.handle = connection->handle;
-  link.peer = std::make_unique<Nghttp2Peer>(h2::Role::kClient, Nghttp2Peer::Options{});
+  link.peer = std::make_unique<Nghttp2Peer>(h2::Role::kClient, options);
   run();
   return link;
 }

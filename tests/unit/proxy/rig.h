@@ -64,7 +64,7 @@ class Rig {
   Rig& operator=(const Rig&) = delete;
   ~Rig();
 
-  Link& add_client(std::string_view address = "192.0.2.7:40000");
+  Link& add_client(std::string_view address = "192.0.2.7:40000", const Nghttp2Peer::Options& options = {});
   // The only, or the newest, connection to this endpoint that is still there.
   Link& upstream(uint32_t endpoint);
   bool has_upstream(uint32_t endpoint) const;

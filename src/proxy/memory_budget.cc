@@ -1,0 +1,100 @@
+// What the shard does when its peers make it hold more than its share of shards.memory (DESIGN 3.9).
+#include <algorithm>
+
+#include "base/units.h"
+#include "proxy/proxy.h"
+#include "proxy/text.h"
+
+namespace ringway::proxy {
+namespace {
+
+// Looking for what to give up takes a pass over all calls: not more often than this.
+constexpr uint64_t kPause_ns = 10 * base::kMillisecond_ns;
+
+uint32_t pending_bytes(const h2::Stream* stream) noexcept {
+  return stream != nullptr ? stream->pending.size() : 0;
+}
+
+}  // namespace
+
+// Gives up, until an eighth of the budget is free: first the copies that only a retry would need, then the calls whose
+// peer takes nothing, those that have waited longest first, of several the largest; then connections that do not read.
+void Proxy::relieve_memory(uint64_t now_ns) {
+  if (now_ns < next_relief_ns_) return;
+  next_relief_ns_ = now_ns + kPause_ns;
+  const uint64_t before = memory_.blocks.bytes_in_use();
+  drop_replay_bodies();
+  reset_stalled_calls(now_ns);
+  end_blocked_connections(now_ns);
+  log(config::LogLevel::kWarn, LogKind::kLimit, now_ns,
+      "shard {}: {} bytes were buffered for slow peers, {} are now (shards.memory, this shard's part: {})",
+      options_.shard, before, memory_.blocks.bytes_in_use(), memory_budget_);
+}
+
+void Proxy::drop_replay_bodies() {
+  if (!is_short_of_memory()) return;
+  exchanges_.for_each([this](Exchange& exchange) {
+    // One that waits has its request nowhere else.
+    if (exchange.is_finished || static_cast<WaitLink&>(exchange).is_linked() || exchange.body.is_empty()) return;
+    exchange.is_body_dropped = true;
+    exchange.body.release(memory_.blocks);
+  });
+}
+
+void Proxy::reset_stalled_calls(uint64_t now_ns) {
+  if (!is_short_of_memory()) return;
+  struct Stalled {
+    Exchange* exchange;
+    uint64_t since_ms;
+    uint32_t bytes;
+  };
+  std::vector<Stalled> stalled;
+  exchanges_.for_each([&](Exchange& exchange) {
+    if (exchange.is_finished) return;
+    const bool is_waiting = static_cast<WaitLink&>(exchange).is_linked();
+    const uint32_t bytes = pending_bytes(exchange.downstream_stream) + pending_bytes(exchange.upstream_stream) +
+                           (is_waiting ? exchange.body.size() : 0);
+    const uint64_t since_ns = is_waiting ? exchange.started_ns : exchange.stalled_since_ns;
+    if (bytes != 0) stalled.push_back({&exchange, since_ns / base::kMillisecond_ns, bytes});
+  });
+  std::ranges::sort(stalled, [](const Stalled& a, const Stalled& b) {
+    return a.since_ms != b.since_ms ? a.since_ms < b.since_ms : a.bytes > b.bytes;
+  });
+  for (const Stalled& each : stalled) {
+    if (!is_short_of_memory()) return;
+    // The end of one may have ended another.
+    if (!each.exchange->is_finished) reset_for_memory(*each.exchange, now_ns);
+  }
+}
+
+void Proxy::reset_for_memory(Exchange& exchange, uint64_t now_ns) {
+  if (pending_bytes(exchange.downstream_stream) == 0) {
+    end_with(exchange, grpc::Status::kResourceExhausted, LocalReason::kMemory,
+             "the proxy holds too many bytes for slow peers (shards.memory)", now_ns);
+    return;
+  }
+  stop_waiting(exchange);
+  exchange.reason = LocalReason::kMemory;
+  exchange.grpc_status = static_cast<int16_t>(grpc::Status::kResourceExhausted);
+  ++counters_.local_replies[static_cast<uint32_t>(LocalReason::kMemory)];
+  cancel_upstream(exchange, h2::ErrorCode::kCancel, now_ns);
+  reset_downstream(exchange, h2::ErrorCode::kEnhanceYourCalm);
+}
+
+// Header lists and answers that nobody reads lie in the outputs.
+void Proxy::end_blocked_connections(uint64_t now_ns) {
+  if (!is_short_of_memory()) return;
+  std::vector<Connection*> blocked;
+  connections_.for_each([&](Connection& connection) {
+    if (!connection.is_socket_writable && connection.state != ConnectionState::kClosing) blocked.push_back(&connection);
+  });
+  std::ranges::sort(blocked, std::ranges::greater(),
+                    [](Connection* connection) { return connection->h2.output().size(); });
+  for (Connection* const connection : blocked) {
+    if (!is_short_of_memory()) return;
+    end_connection(*connection, "too many bytes wait for it (shards.memory)", now_ns);
+    connection->h2.output().release(memory_.blocks);
+  }
+}
+
+}  // namespace ringway::proxy
