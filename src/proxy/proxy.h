@@ -113,7 +113,9 @@ class Proxy {
     }
   }
 
-  // Requests (proxy_request.cc).
+  // Requests (proxy_request.cc). Of the pairs start and pick_and_attempt, attempt and send_request, here, and
+  // release_upstream and close_upstream_stream, release_if_ended and end_streams, below, the second is inlined where
+  // every call passes, the first is for everywhere else.
   void work_off_downstream_events(Connection& downstream, uint64_t now_ns);
   void on_downstream_event(Connection& downstream, h2::Stream& stream, const h2::Event& event, uint64_t now_ns);
   void on_request(Connection& downstream, h2::Stream& stream, const h2::Event& event, uint64_t now_ns);
