@@ -367,7 +367,7 @@ void Proxy::end_drain(uint64_t now_ns) {
 }
 
 void Proxy::validate() {
-  exchanges_.for_each([this](Exchange& exchange) {
+  exchanges_.for_each([](Exchange& exchange) {
     if (exchange.is_finished) return;
     const h2::Stream* down = exchange.downstream_stream;
     const h2::Stream* up = exchange.upstream_stream;

@@ -14,7 +14,7 @@ enum Operation : uint8_t { kAccept, kConnect, kReceive, kSend, kShutdown, kCance
 
 // Seven bits of operation, and the side of the pair in the lowest bit.
 constexpr uint8_t coded(Operation operation, uint32_t side) {
-  return static_cast<uint8_t>(operation << 1 | side);
+  return static_cast<uint8_t>(uint32_t{operation} << 1 | side);
 }
 
 // A direction with this many pieces queued is read no further until it has sent half of them: what one slow reader can

@@ -64,7 +64,7 @@ TEST(RoundRobin, AtAnyTimeEachShareIsWithinOnePick) {
   const double sum = std::accumulate(weights.begin(), weights.end(), 0.0);
   RoundRobin round_robin(weights, 0);
   std::vector<int> counts(weights.size());
-  for (int taken = 1; taken <= 130; ++taken) {
+  for (uint32_t taken = 1; taken <= 130; ++taken) {
     ++counts.at(round_robin.pick(always));
     for (size_t i = 0; i < weights.size(); ++i) {
       EXPECT_NEAR(counts[i], taken * weights[i] / sum, 1.5) << "after " << taken << " picks of " << i;
