@@ -39,10 +39,9 @@ uint16_t http_status_of(Status status) noexcept;
 // The decimal text of a status.
 std::string_view text_of(Status status) noexcept;
 
-// The number in a grpc-status value; -1 when it is not one of at most three digits.
 int parse_long_status(std::string_view value) noexcept;
+// The number in a grpc-status value; -1 when it is not one of at most three digits. Nearly all are 0.
 inline int parse_status(std::string_view value) noexcept {
-  // Nearly all are 0.
   const bool is_digit = value.size() == 1 && value[0] >= '0' && value[0] <= '9';
   return is_digit ? value[0] - '0' : parse_long_status(value);
 }

@@ -89,7 +89,7 @@ SharedList* BlockCache::list_of(MessageKind kind, std::span<const Field> fields,
 
 void BlockCache::store(uint64_t decoder_state, std::span<const uint8_t> block, MessageKind kind,
                        std::span<Field> fields, const MessageHead& head) {
-  ASSERT(!block.empty() && block.size() <= kBlockSizeMax);
+  ASSERT(takes(block));
   const Key key = key_of(decoder_state, block, kind);
   if (!intern_literals(key.hash(), fields)) return;
   Entry* const set = &entries_[key.hash() % kSets * kWays];

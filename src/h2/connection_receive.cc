@@ -87,8 +87,6 @@ const uint8_t* Connection::receive_frame(const uint8_t* p, const uint8_t* end) {
   }
   if (header.type == FrameType::kData) {
     begin_data(header, needed == kFrameHeaderSize + 1 ? p[kFrameHeaderSize] : 0);
-  } else if (header.type == FrameType::kHeaders) {
-    on_headers(header, p + kFrameHeaderSize);
   } else {
     dispatch(header, p + kFrameHeaderSize);
   }

@@ -166,11 +166,11 @@ void HpackEncoder::encode_all(std::span<const Field> fields, base::ByteQueue& ou
       continue;
     }
     out.commit(static_cast<uint32_t>(p - begin));
+    begin = p;
     encode_slowly(field, out, pool);
     slots = slots_.get();
     entries = entries_.get();
-    begin = p = out.reserve(pool, count);
-    end = begin + out.room();
+    reload(count);
   }
   out.commit(static_cast<uint32_t>(p - begin));
 }

@@ -47,6 +47,11 @@ enum class LocalReason : uint8_t {
 struct Exchange : WaitLink, OwnedTimer {
   Exchange() noexcept : OwnedTimer(TimerOwner::kExchange) {}
 
+  // Its request is on a stream of this connection.
+  bool is_on(const Connection& connection) const noexcept {
+    return upstream_stream != nullptr && upstream == &connection;
+  }
+
   // Both streams are closed by this exchange alone, which then forgets them, and name it as their owner till then; a
   // connection outlives its streams. So a connection is valid exactly as long as the stream beside it is not null.
   Connection* downstream = nullptr;

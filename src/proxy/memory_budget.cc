@@ -24,15 +24,14 @@ void Proxy::relieve_memory(uint64_t now_ns) {
   next_relief_ns_ = now_ns + kPause_ns;
   const uint64_t before = memory_.blocks.bytes_in_use();
   drop_replay_bodies();
-  reset_stalled_calls(now_ns);
-  end_blocked_connections(now_ns);
+  if (is_short_of_memory()) reset_stalled_calls(now_ns);
+  if (is_short_of_memory()) end_blocked_connections(now_ns);
   log(config::LogLevel::kWarn, LogKind::kLimit, now_ns,
       "shard {}: {} bytes were buffered for slow peers, {} are now (shards.memory, this shard's part: {})",
       options_.shard, before, memory_.blocks.bytes_in_use(), memory_budget_);
 }
 
 void Proxy::drop_replay_bodies() {
-  if (!is_short_of_memory()) return;
   exchanges_.for_each([this](Exchange& exchange) {
     // One that waits has its request nowhere else.
     if (exchange.is_finished || static_cast<WaitLink&>(exchange).is_linked() || exchange.body.is_empty()) return;
@@ -42,7 +41,6 @@ void Proxy::drop_replay_bodies() {
 }
 
 void Proxy::reset_stalled_calls(uint64_t now_ns) {
-  if (!is_short_of_memory()) return;
   struct Stalled {
     Exchange* exchange;
     uint64_t since_ms;
@@ -73,17 +71,13 @@ void Proxy::reset_for_memory(Exchange& exchange, uint64_t now_ns) {
              "the proxy holds too many bytes for slow peers (shards.memory)", now_ns);
     return;
   }
-  stop_waiting(exchange);
-  exchange.reason = LocalReason::kMemory;
+  leave_endpoint(exchange, LocalReason::kMemory, now_ns);
   exchange.grpc_status = static_cast<int16_t>(grpc::Status::kResourceExhausted);
-  ++counters_.local_replies[static_cast<uint32_t>(LocalReason::kMemory)];
-  cancel_upstream(exchange, h2::ErrorCode::kCancel, now_ns);
   reset_downstream(exchange, h2::ErrorCode::kEnhanceYourCalm);
 }
 
 // Header lists and answers that nobody reads lie in the outputs.
 void Proxy::end_blocked_connections(uint64_t now_ns) {
-  if (!is_short_of_memory()) return;
   std::vector<Connection*> blocked;
   connections_.for_each([&](Connection& connection) {
     if (!connection.is_socket_writable && connection.state != ConnectionState::kClosing) blocked.push_back(&connection);

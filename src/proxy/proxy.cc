@@ -170,7 +170,7 @@ void Proxy::on_goaway(Connection& connection, const h2::Event& event, uint64_t n
     for (Exchange* const ending : ending_) {
       Exchange& exchange = *ending;
       // The end of one may have ended another, or sent it elsewhere.
-      if (exchange.upstream_stream == nullptr || exchange.upstream != &connection) continue;
+      if (!exchange.is_on(connection)) continue;
       cancel_upstream(exchange, h2::ErrorCode::kCancel, now_ns);
       if (can_retry(exchange)) {
         retry(exchange, now_ns);
@@ -198,9 +198,7 @@ void Proxy::end_exchanges_of(Connection& connection, std::string_view cause, uin
     Exchange& exchange = *ending;
     // The end of one may have ended another, or sent it elsewhere.
     if (connection.is_upstream()) {
-      if (exchange.upstream_stream != nullptr && exchange.upstream == &connection) {
-        on_upstream_lost(exchange, cause, now_ns);
-      }
+      if (exchange.is_on(connection)) on_upstream_lost(exchange, cause, now_ns);
     } else if (!exchange.is_finished) {
       on_client_gone(exchange, h2::ErrorCode::kCancel, now_ns);
     }

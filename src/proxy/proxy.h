@@ -94,6 +94,17 @@ class Proxy {
   void mark(Connection& connection) {
     if (!static_cast<DirtyLink&>(connection).is_linked()) dirty.push_back(connection);
   }
+  // Acts on what a receive call has brought. No event is added meanwhile: nothing that acts calls receive().
+  template <typename Act>
+  void work_off_events(Connection& connection, uint64_t now_ns, Act&& act_on_stream) {
+    for (const h2::Event& event : memory_.events) {
+      if (h2::Stream* const stream = memory_.streams.find(event.stream)) [[likely]] {
+        act_on_stream(*stream, event);
+      } else if (!event.stream) {
+        on_connection_event(connection, event, now_ns);
+      }  // else its stream was ended by an earlier event
+    }
+  }
   void begin_closing(Connection& connection, uint64_t now_ns);
   void end_connection(Connection& connection, std::string_view cause, uint64_t now_ns);
   void on_connection_event(Connection& connection, const h2::Event& event, uint64_t now_ns);
@@ -189,6 +200,7 @@ class Proxy {
   void on_upstream_lost(Exchange& exchange, std::string_view cause, uint64_t now_ns);
   void on_deadline(Exchange& exchange, uint64_t now_ns);
   void on_drained(Exchange& exchange, h2::Stream& stream, uint64_t now_ns);
+  void leave_endpoint(Exchange& exchange, LocalReason reason, uint64_t now_ns);
   void end_with(Exchange& exchange, grpc::Status status, LocalReason reason, std::string_view message, uint64_t now_ns);
   void reply_locally(Exchange& exchange, grpc::Status status, std::string_view message);
   void cancel_upstream(Exchange& exchange, h2::ErrorCode code, uint64_t now_ns);

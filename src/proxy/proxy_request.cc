@@ -350,14 +350,9 @@ void Proxy::retry(Exchange& exchange, uint64_t now_ns) {
 
 // Last, so that what it calls is seen before.
 void Proxy::work_off_downstream_events(Connection& downstream, uint64_t now_ns) {
-  // Events are not added meanwhile: nothing below calls receive().
-  for (const h2::Event& event : memory_.events) {
-    if (h2::Stream* const stream = memory_.streams.find(event.stream)) [[likely]] {
-      on_downstream_event(downstream, *stream, event, now_ns);
-    } else if (!event.stream) {
-      on_connection_event(downstream, event, now_ns);
-    }  // else its stream was ended by an earlier event
-  }
+  work_off_events(downstream, now_ns, [&](h2::Stream& stream, const h2::Event& event) {
+    on_downstream_event(downstream, stream, event, now_ns);
+  });
 }
 
 [[gnu::always_inline]] inline void Proxy::on_downstream_event(Connection& downstream, h2::Stream& stream,

@@ -109,7 +109,7 @@ inline void Proxy::note_grpc_status(Exchange& exchange, const h2::Event& event) 
   exchange.http_status = head.status;
   exchange.body.release(memory_.blocks);
   if (!has_access_log_) exchange.headers.release(memory_);
-  if (head.grpc_status != 0) note_grpc_status(exchange, event);
+  note_grpc_status(exchange, event);
   if (event.shared != nullptr) [[likely]] {
     downstream.h2.send_headers(*stream, *event.shared, event.end_stream);
   } else {
@@ -206,14 +206,19 @@ void Proxy::on_deadline(Exchange& exchange, uint64_t now_ns) {
            now_ns);
 }
 
-// Ends a call that has no response of the endpoint's to come: by a local reply, by trailers where a message has just
-// ended, else by a reset, so that it never looks like success (DESIGN 3.12).
-void Proxy::end_with(Exchange& exchange, grpc::Status status, LocalReason reason, std::string_view message,
-                     uint64_t now_ns) {
+// The proxy itself ends the call: no endpoint has to do with it any more.
+void Proxy::leave_endpoint(Exchange& exchange, LocalReason reason, uint64_t now_ns) {
   stop_waiting(exchange);
   exchange.reason = reason;
   ++counters_.local_replies[static_cast<uint32_t>(reason)];
   cancel_upstream(exchange, h2::ErrorCode::kCancel, now_ns);
+}
+
+// Ends a call that has no response of the endpoint's to come: by a local reply, by trailers where a message has just
+// ended, else by a reset, so that it never looks like success (DESIGN 3.12).
+void Proxy::end_with(Exchange& exchange, grpc::Status status, LocalReason reason, std::string_view message,
+                     uint64_t now_ns) {
+  leave_endpoint(exchange, reason, now_ns);
   h2::Stream* stream = exchange.downstream_stream;
   if (stream == nullptr) return;
   if (exchange.has_response_ended) {
@@ -344,14 +349,9 @@ void Proxy::write_access_log(const Exchange& exchange, uint64_t now_ns) {
 
 // Last, so that what it calls is seen before.
 void Proxy::work_off_upstream_events(Connection& upstream, uint64_t now_ns) {
-  // Events are not added meanwhile: nothing below calls receive().
-  for (const h2::Event& event : memory_.events) {
-    if (h2::Stream* const stream = memory_.streams.find(event.stream)) [[likely]] {
-      on_upstream_event(upstream, *stream, event, now_ns);
-    } else if (!event.stream) {
-      on_connection_event(upstream, event, now_ns);
-    }  // else its stream was ended by an earlier event
-  }
+  work_off_events(upstream, now_ns, [&](h2::Stream& stream, const h2::Event& event) {
+    on_upstream_event(upstream, stream, event, now_ns);
+  });
 }
 
 inline void Proxy::on_upstream_event(Connection& upstream, h2::Stream& stream, const h2::Event& event,

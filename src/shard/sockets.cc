@@ -56,10 +56,12 @@ void Shard::resume_accept() {
 
 // Hands a fresh connection to the shard that has the fewest.
 void Shard::place(int fd, uint32_t listener) {
-  const uint32_t chosen = snapshot_.shards.accept == config::AcceptMode::kBalanced && !is_draining_
-                              ? options_.placement->choose(options_.index)
-                              : options_.index;
-  if (snapshot_.shards.accept != config::AcceptMode::kBalanced || is_draining_) options_.placement->charge(chosen);
+  uint32_t chosen = options_.index;
+  if (snapshot_.shards.accept == config::AcceptMode::kBalanced && !is_draining_) {
+    chosen = options_.placement->choose(options_.index);
+  } else {
+    options_.placement->charge(chosen);
+  }
   if (chosen != options_.index) {
     if (options_.mailboxes[chosen]->post(options_.index, {MessageKind::kAdopt, fd, listener})) return;
     // Its mailbox is full: it is busier than it looks.
