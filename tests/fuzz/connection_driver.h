@@ -13,14 +13,9 @@
 #include <vector>
 
 #include "h2/connection.h"
+#include "input.h"
 
 namespace ringway::h2 {
-
-inline void require(bool condition, const char* what) {
-  if (condition) return;
-  std::fprintf(stderr, "fuzz: %s\n", what);
-  std::abort();
-}
 
 class ConnectionDriver {
  public:
@@ -49,12 +44,7 @@ class ConnectionDriver {
     return limits;
   }
 
-  uint8_t take_octet() {
-    if (input_.empty()) return 0;
-    const uint8_t octet = input_.front();
-    input_ = input_.subspan(1);
-    return octet;
-  }
+  uint8_t take_octet() { return h2::take_octet(input_); }
 
   Stream* any_stream(uint8_t choice) {
     Stream* chosen = nullptr;

@@ -16,15 +16,10 @@
 
 #include "h2/hpack_decoder.h"
 #include "hpack_oracle.h"
+#include "input.h"
 
 namespace ringway::h2 {
 namespace {
-
-void require(bool condition, const char* what) {
-  if (condition) return;
-  std::fprintf(stderr, "fuzz: %s\n", what);
-  std::abort();
-}
 
 // Walks a block by its form alone: does any integer have five octets or more behind its prefix?
 class LongIntegerSearch {

@@ -8,15 +8,10 @@
 #include "h2/hpack_decoder.h"
 #include "h2/hpack_encoder.h"
 #include "hpack_oracle.h"
+#include "input.h"
 
 namespace ringway::h2 {
 namespace {
-
-void require(bool condition, const char* what) {
-  if (condition) return;
-  std::fprintf(stderr, "fuzz: %s\n", what);
-  std::abort();
-}
 
 class EncodeDriver {
  public:
@@ -30,12 +25,7 @@ class EncodeDriver {
   }
 
  private:
-  uint8_t take() {
-    if (input_.empty()) return 0;
-    const uint8_t octet = input_.front();
-    input_ = input_.subspan(1);
-    return octet;
-  }
+  uint8_t take() { return take_octet(input_); }
 
   std::string text(size_t size) {
     std::string result;

@@ -10,15 +10,10 @@
 #include "h2/block_cache.h"
 #include "h2/hpack_encoder.h"
 #include "hpack_oracle.h"
+#include "input.h"
 
 namespace ringway::h2 {
 namespace {
-
-void require(bool condition, const char* what) {
-  if (condition) return;
-  std::fprintf(stderr, "fuzz: %s\n", what);
-  std::abort();
-}
 
 // An encoder and the peer that reads it.
 struct Writer {
@@ -44,12 +39,7 @@ class SharingDriver {
   static constexpr size_t kHeldMax = 100;
   static constexpr uint64_t kDecoderState = 1;
 
-  uint8_t take() {
-    if (input_.empty()) return 0;
-    const uint8_t octet = input_.front();
-    input_ = input_.subspan(1);
-    return octet;
-  }
+  uint8_t take() { return take_octet(input_); }
 
   Writer& any_writer(uint8_t choice) { return *writers_[choice % kWriters]; }
 

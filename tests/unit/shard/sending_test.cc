@@ -6,24 +6,18 @@
 namespace ringway::shard {
 namespace {
 
-constexpr uint32_t kLargeWindow = 1 << 30;
 constexpr int kSmallBuffer = 8 * 1024;
 
-// Windows that hold everything, so that sockets alone hold anything up, and these hold little.
 class BlockedSends : public testing::Test {
  protected:
   BlockedSends() {
-    rig.snapshot.limits.window_bytes = 64 << 20;
-    rig.snapshot.limits.upstream_window_bytes = 64 << 20;
-    rig.snapshot.limits.connection_window_bytes = 64 << 20;
-    rig.set_send_buffer(kSmallBuffer);
+    rig.let_sockets_block(kSmallBuffer);
     rig.echoes = false;
     rig.start();
   }
 
   Peer& add_slow_client() {
-    Peer& client = rig.add_client({.receive_buffer_bytes = kSmallBuffer, .window_bytes = kLargeWindow});
-    return client;
+    return rig.add_client({.receive_buffer_bytes = kSmallBuffer, .window_bytes = ShardRig::kLargeWindow});
   }
   // The endpoint has the call, the latest of its connection, complete.
   int32_t await_call() {
@@ -98,11 +92,7 @@ TEST_F(BlockedSends, CallsOfOneSlowReaderShareItsSocket) {
 }
 
 TEST_F(BlockedSends, ASlowEndpointGetsEveryOctetInOrder) {
-  for (const io::Fd& listening : rig.endpoint_listeners) {
-    ASSERT_EQ(setsockopt(listening.get(), SOL_SOCKET, SO_RCVBUF, &kSmallBuffer, sizeof kSmallBuffer), 0);
-  }
-  rig.endpoint_window_bytes = kLargeWindow;
-  rig.endpoint_options.settings = {{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, kLargeWindow}};
+  rig.let_endpoints_block(kSmallBuffer);
   Peer& client = rig.add_client();
   rig.echoes = true;
   const int32_t first = ShardRig::call(client);

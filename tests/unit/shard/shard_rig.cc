@@ -72,10 +72,21 @@ ShardRig::~ShardRig() {
   }
 }
 
-void ShardRig::set_send_buffer(int bytes) {
+void ShardRig::let_sockets_block(int send_buffer_bytes) {
+  snapshot.limits.window_bytes = 64 << 20;
+  snapshot.limits.upstream_window_bytes = 64 << 20;
+  snapshot.limits.connection_window_bytes = 64 << 20;
   for (const io::Fd& listening : listeners) {
-    ASSERT(setsockopt(listening.get(), SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes) == 0);
+    ASSERT(setsockopt(listening.get(), SOL_SOCKET, SO_SNDBUF, &send_buffer_bytes, sizeof send_buffer_bytes) == 0);
   }
+}
+
+void ShardRig::let_endpoints_block(int receive_buffer_bytes) {
+  for (const io::Fd& listening : endpoint_listeners) {
+    ASSERT(setsockopt(listening.get(), SOL_SOCKET, SO_RCVBUF, &receive_buffer_bytes, sizeof receive_buffer_bytes) == 0);
+  }
+  endpoint_window_bytes = kLargeWindow;
+  endpoint_options.settings = {{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, kLargeWindow}};
 }
 
 void ShardRig::start_with_shared_port(uint32_t shards) {

@@ -61,6 +61,7 @@ struct ClientOptions {
 class ShardRig {
  public:
   static constexpr uint64_t kPatience_ns = 30 * base::kSecond_ns;
+  static constexpr uint32_t kLargeWindow = 1 << 30;
 
   explicit ShardRig(uint32_t endpoints = 1);
   ShardRig(const ShardRig&) = delete;
@@ -70,7 +71,10 @@ class ShardRig {
 
   // Before start(). The addresses are real already, so that clients may connect and be served later.
   config::Snapshot snapshot;
-  void set_send_buffer(int bytes);  // of the shards' sockets towards clients
+  // Windows that hold everything and sockets towards clients that hold little, so that sockets alone hold anything up.
+  void let_sockets_block(int send_buffer_bytes);
+  // The same for what goes to the endpoints, of those connections that are made from now on.
+  void let_endpoints_block(int receive_buffer_bytes);
   void start(uint32_t shards = 1) {
     make(shards);
     run();

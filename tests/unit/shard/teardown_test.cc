@@ -8,19 +8,13 @@
 namespace ringway::shard {
 namespace {
 
-constexpr uint32_t kLargeWindow = 1 << 30;
 constexpr int kSmallBuffer = 16 * 1024;
 // Half of what the shard's sockets wait for an acknowledgement (TCP_USER_TIMEOUT): what is over by then was ended.
 constexpr uint64_t kTcpPatience_ns = 10 * base::kSecond_ns;
 
 class Teardown : public testing::Test {
  protected:
-  Teardown() {
-    rig.snapshot.limits.window_bytes = 64 << 20;
-    rig.snapshot.limits.upstream_window_bytes = 64 << 20;
-    rig.snapshot.limits.connection_window_bytes = 64 << 20;
-    rig.set_send_buffer(kSmallBuffer);
-  }
+  Teardown() { rig.let_sockets_block(kSmallBuffer); }
 
   // A client with one answered call, so that the connection to the endpoint is there; from here on descriptors count.
   void start(uint32_t shards = 1) {
@@ -38,7 +32,7 @@ class Teardown : public testing::Test {
   }
   // A client that does not read, to which a response is being sent that its socket does not hold.
   Peer& add_blocked_client() {
-    Peer& client = rig.add_client({.receive_buffer_bytes = kSmallBuffer, .window_bytes = kLargeWindow});
+    Peer& client = rig.add_client({.receive_buffer_bytes = kSmallBuffer, .window_bytes = ShardRig::kLargeWindow});
     client.reads = false;
     rig.echoes = false;
     ShardRig::call(client);
@@ -200,11 +194,7 @@ class EndpointGoes : public Teardown, public testing::WithParamInterface<bool> {
 INSTANTIATE_TEST_SUITE_P(ByCloseOrReset, EndpointGoes, testing::Bool());
 
 TEST_P(EndpointGoes, DuringABlockedSend) {
-  for (const io::Fd& listening : rig.endpoint_listeners) {
-    ASSERT_EQ(setsockopt(listening.get(), SOL_SOCKET, SO_RCVBUF, &kSmallBuffer, sizeof kSmallBuffer), 0);
-  }
-  rig.endpoint_window_bytes = kLargeWindow;
-  rig.endpoint_options.settings = {{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, kLargeWindow}};
+  rig.let_endpoints_block(kSmallBuffer);
   start();
   rig.upstream().reads = false;
   const int32_t id = ShardRig::call(*witness, pattern(8 << 20));
