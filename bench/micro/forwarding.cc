@@ -15,7 +15,24 @@
 namespace ringway::h2 {
 namespace {
 
-constexpr Limits kLimits{{64 * 1024, 100}, 1000, 1 << 20, 1 << 24, 1};
+constexpr Rate kOften{1'000'000'000, 1'000'000};
+constexpr Limits kLimits{.header_list = {64 * 1024, 100},
+                         .streams = 1000,
+                         .stream_window = 1 << 20,
+                         .connection_window = 1 << 24,
+                         .first_stream_id = 1,
+                         .continuations = 8,
+                         .replies = 1000,
+                         .reply_bytes = 64 * 1024,
+                         .settings_entries = 32,
+                         .priorities = 100,
+                         .resets = kOften,
+                         .early_resets = kOften,
+                         .settings = kOften,
+                         .pings = kOften,
+                         .empty_frames = kOften,
+                         .small_data = kOften,
+                         .glitches = kOften};
 
 std::span<const uint8_t> octets_of(const std::string& text) {
   return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};

@@ -8,6 +8,7 @@
 #include <expected>
 #include <initializer_list>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,13 +26,16 @@ struct Element {
 // The one document in `text`; reports what is not YAML. Nothing for an empty file and after a report.
 std::optional<Element> parse_document(const std::string& text, Report& report);
 
-using Keys = std::initializer_list<std::string_view>;
+using Keys = std::span<const std::string_view>;
 
 class Map {
  public:
   // Reports an element that is no map, keys that are neither in `known` nor in `later`, keys of `later` (part of the
   // design that this version does not have), and keys given twice. What is left can be found.
   Map(const Element& element, Report& report, Keys known, Keys later = {});
+  Map(const Element& element, Report& report, std::initializer_list<std::string_view> known,
+      std::initializer_list<std::string_view> later = {})
+      : Map(element, report, Keys(known.begin(), known.end()), Keys(later.begin(), later.end())) {}
 
   std::optional<Element> find(std::string_view key) const;
   // Reports a missing key; `allowed` says what could stand there.

@@ -7,7 +7,7 @@
 #include <iterator>
 #include <utility>
 
-#include "config/limits.h"
+#include "config/limit_fields.h"
 #include "config/values.h"
 
 namespace ringway::config {
@@ -108,15 +108,7 @@ Draft initial_draft() {
   snapshot.shards.ring_entries = initial32(LimitId::kRingEntries);
   snapshot.shards.recv_buffers = initial32(LimitId::kRecvBuffers);
   snapshot.shards.memory_bytes = initial(LimitId::kMemory);
-  snapshot.limits.header_list_bytes = initial32(LimitId::kHeaderList);
-  snapshot.limits.header_fields = initial32(LimitId::kHeaderFields);
-  snapshot.limits.streams = initial32(LimitId::kStreams);
-  snapshot.limits.connections = initial32(LimitId::kConnections);
-  snapshot.limits.window_bytes = initial32(LimitId::kWindow);
-  snapshot.limits.connection_window_bytes = initial32(LimitId::kConnectionWindow);
-  snapshot.limits.upstream_window_bytes = initial32(LimitId::kUpstreamWindow);
-  snapshot.limits.pending_calls = initial32(LimitId::kPendingCalls);
-  snapshot.limits.replay_bytes = initial32(LimitId::kReplay);
+  snapshot.limits = initial_limits();
   snapshot.drain.delay_ns = initial(LimitId::kDrainDelay);
   snapshot.drain.timeout_ns = initial(LimitId::kDrainTimeout);
   return draft;

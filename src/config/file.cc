@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "config/document.h"
+#include "config/limit_fields.h"
 #include "config/words.h"
 
 namespace ringway::config {
@@ -37,21 +38,15 @@ void read_shards(const Element& element, Draft& draft, Report& report) {
   read_limited(map.find("memory"), report, LimitId::kMemory, shards.memory_bytes);
 }
 
+constexpr std::string_view kLaterLimits[] = {"message"};
+
 void read_limits(const Element& element, Draft& draft, Report& report) {
-  const Map map(element, report,
-                {"header_list", "header_fields", "streams", "connections", "window", "connection_window",
-                 "upstream_window", "pending_calls", "replay"},
-                {"per_source", "message"});
   Limits& limits = draft.snapshot.limits;
-  read_limited(map.find("header_list"), report, LimitId::kHeaderList, limits.header_list_bytes);
-  read_limited(map.find("header_fields"), report, LimitId::kHeaderFields, limits.header_fields);
-  read_limited(map.find("streams"), report, LimitId::kStreams, limits.streams);
-  read_limited(map.find("connections"), report, LimitId::kConnections, limits.connections);
-  read_limited(map.find("window"), report, LimitId::kWindow, limits.window_bytes);
-  read_limited(map.find("connection_window"), report, LimitId::kConnectionWindow, limits.connection_window_bytes);
-  read_limited(map.find("upstream_window"), report, LimitId::kUpstreamWindow, limits.upstream_window_bytes);
-  read_limited(map.find("pending_calls"), report, LimitId::kPendingCalls, limits.pending_calls);
-  read_limited(map.find("replay"), report, LimitId::kReplay, limits.replay_bytes);
+  std::vector<std::string_view> keys;
+  for_each_limit(limits, [&](LimitId id, auto&) { keys.push_back(key_in_section(id)); });
+  const Map map(element, report, keys, kLaterLimits);
+  for_each_limit(limits,
+                 [&](LimitId id, auto& value) { read_limited(map.find(key_in_section(id)), report, id, value); });
 }
 
 void read_access_log(const Element& element, Draft& draft, Report& report) {

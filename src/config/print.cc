@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 #include <yaml-cpp/yaml.h>
 
-#include "config/limits.h"
+#include "config/limit_fields.h"
 #include "config/values.h"
 #include "config/words.h"
 
@@ -12,11 +12,11 @@ namespace {
 
 using YAML::Emitter;
 
-void pair(Emitter& out, const char* key, std::string_view value) {
-  out << YAML::Key << key << YAML::Value << std::string(value);
+void pair(Emitter& out, std::string_view key, std::string_view value) {
+  out << YAML::Key << std::string(key) << YAML::Value << std::string(value);
 }
 
-void pair(Emitter& out, const char* key, LimitId id, uint64_t value) {
+void pair(Emitter& out, std::string_view key, LimitId id, uint64_t value) {
   pair(out, key, format_limited(id, value));
 }
 
@@ -45,15 +45,7 @@ void print_shards(Emitter& out, const ShardOptions& shards) {
 
 void print_limits(Emitter& out, const Limits& limits) {
   begin(out, "limits");
-  pair(out, "header_list", LimitId::kHeaderList, limits.header_list_bytes);
-  pair(out, "header_fields", LimitId::kHeaderFields, limits.header_fields);
-  pair(out, "streams", LimitId::kStreams, limits.streams);
-  pair(out, "connections", LimitId::kConnections, limits.connections);
-  pair(out, "window", LimitId::kWindow, limits.window_bytes);
-  pair(out, "connection_window", LimitId::kConnectionWindow, limits.connection_window_bytes);
-  pair(out, "upstream_window", LimitId::kUpstreamWindow, limits.upstream_window_bytes);
-  pair(out, "pending_calls", LimitId::kPendingCalls, limits.pending_calls);
-  pair(out, "replay", LimitId::kReplay, limits.replay_bytes);
+  for_each_limit(limits, [&out](LimitId id, const auto& value) { pair(out, key_in_section(id), id, value); });
   out << YAML::EndMap;
 }
 

@@ -27,9 +27,41 @@ struct Limits {
   uint32_t upstream_window_bytes;    // flow control, per upstream stream
   uint32_t pending_calls;            // waiting for an upstream connection or stream slot, per endpoint and shard
   uint32_t replay_bytes;             // request DATA kept by a waiting or replayable call
+  uint32_t per_source;               // downstream connections of one address; 0: no limit
+  uint32_t continuations;            // frames of one header block behind the first
+  uint32_t replies;                  // acknowledgements and resets that wait for a peer to read
+  uint32_t reply_bytes;
+  uint32_t settings_entries;  // in one frame
+  uint32_t priorities;        // PRIORITY frames beyond one a stream
+  uint32_t resets;            // the next seven at once; they come back, see refill_s
+  uint32_t early_resets;
+  uint32_t settings;
+  uint32_t pings;
+  uint32_t empty_frames;
+  uint32_t small_data;
+  uint32_t glitches;
+  uint32_t descriptors;         // 0: a part of RLIMIT_NOFILE
+  uint64_t preface_timeout_ns;  // the next four are of downstream connections
+  uint64_t header_timeout_ns;
+  uint64_t idle_timeout_ns;    // 0: none
+  uint64_t connection_age_ns;  // 0: none
+  uint64_t stall_timeout_ns;   // 0: none
+  uint64_t connection_memory;  // bytes that wait for one client
+  uint64_t process_memory;     // resident bytes; 0: what the control group or the machine has
 
   bool operator==(const Limits&) const = default;
 };
+
+// In how many seconds all of an allowance is there again.
+namespace refill_s {
+inline constexpr uint32_t kResets = 30;
+inline constexpr uint32_t kEarlyResets = 10;
+inline constexpr uint32_t kSettings = 2;
+inline constexpr uint32_t kPings = 100;
+inline constexpr uint32_t kEmptyFrames = 100;
+inline constexpr uint32_t kSmallData = 10;
+inline constexpr uint32_t kGlitches = 30;
+}  // namespace refill_s
 
 struct ShardOptions {
   uint32_t count = 1;          // resolved: never 0

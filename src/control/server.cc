@@ -8,12 +8,15 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <random>
+#include <span>
 
 #include "base/units.h"
+#include "h2/limits.h"
 
 namespace ringway::control {
 namespace {
@@ -24,6 +27,16 @@ void raise_descriptor_limit() {
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= limit.rlim_max) return;
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+std::string_view words_for(proxy::Pressure pressure) noexcept {
+  switch (pressure) {
+    case proxy::Pressure::kNone: break;
+    case proxy::Pressure::kRefuseCalls: return "new calls are refused";
+    case proxy::Pressure::kDrainIdle: return "new calls are refused, idle connections drained";
+    case proxy::Pressure::kAcceptNone: return "new calls and connections are refused";
+  }
+  return "everything is served";
 }
 
 sigset_t handled_signals() {
@@ -50,6 +63,9 @@ std::expected<std::unique_ptr<Server>, std::string> Server::create(const config:
   auto log_thread = LogThread::create(snapshot.access_log.path, server->error_log_);
   if (!log_thread) return std::unexpected(log_thread.error());
   server->log_thread_ = std::move(*log_thread);
+  auto memory_watch = MemoryWatch::create(snapshot.limits.process_memory);
+  if (!memory_watch) return std::unexpected(memory_watch.error());
+  server->memory_watch_ = std::move(*memory_watch);
   if (auto opened = server->open_listeners(); !opened) return std::unexpected(opened.error());
   if (auto made = server->make_shards(); !made) return std::unexpected(made.error());
   return server;
@@ -103,6 +119,7 @@ std::expected<void, std::string> Server::make_shards() {
     options.placement = placement_.get();
     options.log = &log_thread_->add_port();
     options.seed = (uint64_t{random()} << 32) | random();
+    options.sockets_max = sockets_max();
     options.cpu = i < snapshot_.shards.cpus.size() ? static_cast<int>(snapshot_.shards.cpus[i]) : -1;
     options.stopped_count = &stopped_count_;
     options.stopped_event = stopped_event_.get();
@@ -137,7 +154,7 @@ int Server::timeout_until(uint64_t deadline_ns) const noexcept {
 
 void Server::wait_for_signal() {
   pollfd watched[] = {{signals_.get(), POLLIN, 0}, {stopped_event_.get(), POLLIN, 0}};
-  poll(watched, std::size(watched), timeout_until(std::min(drain_starts_ns_, drain_ends_ns_)));
+  poll(watched, std::size(watched), timeout_until(std::min({drain_starts_ns_, drain_ends_ns_, memory_look_ns_})));
   if (watched[0].revents != 0) {
     signalfd_siginfo info{};
     while (read(signals_.get(), &info, sizeof info) == sizeof info) on_signal(static_cast<int>(info.ssi_signo));
@@ -147,6 +164,7 @@ void Server::wait_for_signal() {
     [[maybe_unused]] const ssize_t size = read(stopped_event_.get(), &count, sizeof count);
   }
   const uint64_t now_ns = base::monotonic_ns();
+  if (now_ns >= memory_look_ns_) watch_memory(now_ns);
   if (now_ns >= drain_starts_ns_) {
     drain_starts_ns_ = base::kNever_ns;
     drain_ends_ns_ = base::saturating_add(now_ns, snapshot_.drain.timeout_ns);
@@ -178,9 +196,31 @@ void Server::on_signal(int signal) {
   }
 }
 
-void Server::post_to_all(shard::MessageKind kind) {
+// Shards hear of a change, and again while connections are to go or none is to come.
+void Server::watch_memory(uint64_t now_ns) {
+  memory_look_ns_ = now_ns + MemoryWatch::kInterval_ns;
+  const proxy::Pressure pressure = memory_watch_->pressure();
+  if (pressure != pressure_) {
+    error_log_.write(config::LogLevel::kWarn,
+                     fmt::format("{} of {} bytes of memory are used: {} (limits.process_memory)",
+                                 memory_watch_->resident(), memory_watch_->allowed(), words_for(pressure)));
+  }
+  if (pressure == pressure_ && pressure < proxy::Pressure::kDrainIdle) return;
+  pressure_ = pressure;
+  post_to_all(shard::MessageKind::kPressure, static_cast<uint32_t>(pressure));
+}
+
+// Descriptors for clients and endpoints; the rest is for logs, rings and whatever else a process has open.
+uint32_t Server::sockets_max() const {
+  if (snapshot_.limits.descriptors != 0) return snapshot_.limits.descriptors;
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > UINT32_MAX) return UINT32_MAX;
+  return static_cast<uint32_t>(limit.rlim_cur - limit.rlim_cur / 8);
+}
+
+void Server::post_to_all(shard::MessageKind kind, uint32_t value) {
   const auto sender = static_cast<uint32_t>(shards_.size());
-  for (const auto& mailbox : mailboxes_) mailbox->post(sender, {kind, -1, 0});
+  for (const auto& mailbox : mailboxes_) mailbox->post(sender, {kind, -1, value});
 }
 
 std::string Server::statistics() const {
@@ -189,6 +229,7 @@ std::string Server::statistics() const {
   proxy::Counters proxy_sum;
   stats::Histogram hop_times;
   uint64_t local_replies = 0;
+  std::array<uint64_t, static_cast<size_t>(h2::LimitKind::kCount)> limit_hits{};
   for (const auto& shard : shards_) {
     const shard::ShardCounters& s = shard->counters();
     const io::RingCounters& r = shard->ring_counters();
@@ -217,6 +258,8 @@ std::string Server::statistics() const {
     proxy_sum.upstream_connections += p.upstream_connections;
     proxy_sum.connect_failures += p.connect_failures;
     for (const uint64_t count : p.local_replies) local_replies += count;
+    const std::span<const uint64_t> hits = shard->proxy().limit_hits();
+    for (size_t kind = 0; kind < hits.size(); ++kind) limit_hits[kind] += hits[kind];
     shard->proxy().add_hop_times(hop_times);
   }
   const auto microseconds = [&hop_times](double percent) {
@@ -238,6 +281,12 @@ std::string Server::statistics() const {
       R"("downstream_connections":{},"upstream_connections":{},"connect_failures":{},"access_lines_dropped":{},)",
       proxy_sum.downstream_connections, proxy_sum.upstream_connections, proxy_sum.connect_failures,
       log_thread_->counters().access_lines_dropped);
+  text += R"("limits":{)";
+  for (size_t kind = 0; kind < limit_hits.size(); ++kind) {
+    text += fmt::format(R"({}"{}":{})", kind == 0 ? "" : ",", h2::key_of(static_cast<h2::LimitKind>(kind)),
+                        limit_hits[kind]);
+  }
+  text += "},";
   text += fmt::format(R"("hop_us":{{"count":{},"mean":{:.1f},"p50":{:.1f},"p90":{:.1f},"p99":{:.1f},"max":{:.1f}}}}})",
                       hop_times.count(), hop_times.mean() / 1e3, microseconds(50), microseconds(90), microseconds(99),
                       static_cast<double>(hop_times.maximum()) / 1e3);

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <expected>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "config/snapshot.h"
 #include "control/error_log.h"
 #include "control/log_thread.h"
+#include "control/memory_watch.h"
 #include "io/socket.h"
 #include "shard/mailbox.h"
 #include "shard/placement.h"
@@ -40,8 +42,10 @@ class Server {
   void wait_for_signal();
   void on_signal(int signal);
   void begin_drain();
-  void post_to_all(shard::MessageKind kind);
+  void post_to_all(shard::MessageKind kind, uint32_t value = 0);
   bool have_all_stopped() const noexcept { return stopped_count_.load() == shards_.size(); }
+  void watch_memory(uint64_t now_ns);
+  uint32_t sockets_max() const;
   int timeout_until(uint64_t deadline_ns) const noexcept;
 
   const config::Snapshot& snapshot_;
@@ -55,6 +59,9 @@ class Server {
   std::atomic<uint32_t> stopped_count_{0};
   io::Fd stopped_event_;
   io::Fd signals_;
+  std::optional<MemoryWatch> memory_watch_;
+  proxy::Pressure pressure_ = proxy::Pressure::kNone;
+  uint64_t memory_look_ns_ = 0;
   bool is_draining_ = false;
   uint64_t drain_starts_ns_ = 0;  // the shards are told then; kNever_ns: they have been
   uint64_t drain_ends_ns_ = 0;    // … and cut off then

@@ -26,6 +26,7 @@ Connection::Connection(Role role, const Limits& limits, Memory& memory, uint32_t
       // Until its SETTINGS arrive a server is not asked for more than it is likely to grant (RFC 9113 section 6.5.2).
       peer_max_streams_(role == Role::kClient ? 100 : 0),
       open_streams_max_(peer_max_streams_),
+      streams_max_(limits.streams),
       next_stream_id_(limits.first_stream_id),
       decoder_(memory.interner) {}
 
@@ -107,8 +108,7 @@ void Connection::send_trailers(Stream& stream, SharedList& list) {
 
 void Connection::close_stream(Stream& stream) {
   if (stream.is_linked()) stream.unlink();
-  stream.pending.release(memory_->blocks);
-  stream.pending_trailers.release(memory_->blocks);
+  drop_pending(stream);
   streams_.erase(stream);
   memory_->streams.destroy(stream);
 }
@@ -195,6 +195,7 @@ uint32_t Connection::send_data(Stream& stream, std::span<const uint8_t> octets, 
 [[gnu::noinline]] uint32_t Connection::keep_data(Stream& stream, std::span<const uint8_t> octets, bool end_stream) {
   if (stream.is_reset || has_failed_) return static_cast<uint32_t>(octets.size());
   stream.pending.append(memory_->blocks, octets);
+  pending_bytes_ += octets.size();
   stream.ends_after_pending |= end_stream;
   list_sendable(stream);
   return 0;
@@ -252,6 +253,7 @@ void Connection::gather(uint32_t bytes_max) {
       const bool end_stream = is_last && stream.ends_after_pending && stream.pending_trailers.is_empty();
       write_data_frame(stream, {stream.pending.data(), size}, end_stream);
       stream.pending.consume(memory_->blocks, size);
+      pending_bytes_ -= size;
       list_drained(stream, size);
       if (!is_last) {
         if (stream.send_window > 0) sendable_.push_back(stream);
@@ -277,8 +279,7 @@ void Connection::reset_stream(Stream& stream, ErrorCode code) {
   stream.is_reset = true;
   remember_reset(stream.id);
   if (stream.is_linked()) stream.unlink();
-  stream.pending.release(memory_->blocks);
-  stream.pending_trailers.release(memory_->blocks);
+  drop_pending(stream);
   if (has_failed_) return;
   write_rst_stream(reserve(kRstStreamFrameSize), stream.id, code);
   output_.commit(kRstStreamFrameSize);
@@ -319,13 +320,16 @@ void Connection::send_goaway(uint32_t last_stream_id, ErrorCode code, std::strin
   output_.commit(kFrameHeaderSize + size);
   has_sent_goaway_ = true;
   goaway_last_id_ = last_stream_id;
+  admitted_id_max_ = std::min(admitted_id_max_, last_stream_id);
   limit_open_streams();
 }
 
 void Connection::validate() {
   uint32_t counted = 0;
+  uint64_t pending = 0;
   streams_.for_each([&](Stream& stream) {
     ++counted;
+    pending += stream.pending.size();
     ASSERT(stream.id != 0 && stream.connection == slot_);
     // Negative only where the peer used up the default window before it saw that ours is smaller.
     ASSERT(stream.is_reset || stream.recv_window >= 0 ||
@@ -335,7 +339,7 @@ void Connection::validate() {
     ASSERT(!stream.is_reset || (stream.pending.is_empty() && !stream.is_linked()));
     ASSERT(stream.is_linked() || !stream.is_sendable() || stream.has_sent_end || stream.is_reset);
   });
-  ASSERT(counted == streams_.count());
+  ASSERT(counted == streams_.count() && pending == pending_bytes_);
   ASSERT(send_window_ <= kWindowMax);
   ASSERT((recv_window_ >= 0 || has_failed_) && recv_window_ + recv_owed_ <= kWindowMax);
 }

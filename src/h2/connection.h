@@ -12,21 +12,13 @@
 #include "h2/frame.h"
 #include "h2/hpack_decoder.h"
 #include "h2/hpack_encoder.h"
+#include "h2/limits.h"
 #include "h2/memory.h"
 #include "h2/stream_map.h"
 
 namespace ringway::h2 {
 
 enum class Role : uint8_t { kServer, kClient };
-
-// No defaults here: config/ owns them.
-struct Limits {
-  DecodeLimits header_list;
-  uint32_t streams;            // that the peer may have open at once (server role)
-  uint32_t stream_window;      // advertised
-  uint32_t connection_window;  // advertised
-  uint32_t first_stream_id;    // client role: 1, or later so that tests see ids run out
-};
 
 class Connection {
  public:
@@ -86,6 +78,9 @@ class Connection {
       write_stream_credit(stream);
   }
 
+  // The owner's part of the accounts (server role): a stream of the peer ended without a response soon after it began.
+  void charge_early_reset();
+
   void send_ping(uint64_t opaque);
   void send_goaway(uint32_t last_stream_id, ErrorCode code, std::string_view debug);
 
@@ -98,7 +93,14 @@ class Connection {
   base::ByteQueue& output() noexcept { return output_; }
   const base::ByteQueue& output() const noexcept { return output_; }
   // While a send is blocked, DATA waits in its streams instead of growing output().
-  void set_write_blocked(bool is_blocked) noexcept { is_write_blocked_ = is_blocked; }
+  void set_write_blocked(bool is_blocked) noexcept {
+    is_write_blocked_ = is_blocked;
+    if (!is_blocked) refuse_streams(false);
+  }
+  // Server role: new streams are refused as if limits.streams were reached, while too much waits for the peer to read.
+  void refuse_streams(bool refuse) noexcept { streams_max_ = refuse ? 0 : limits_.streams; }
+  // Octets of bodies that wait in the streams.
+  uint64_t pending_bytes() const noexcept { return pending_bytes_; }
 
   // Streams of which gather() has moved octets or the end; pop each, read and zero its drained_bytes.
   Stream* pop_drained() noexcept;
@@ -111,6 +113,8 @@ class Connection {
   ErrorCode failure_code() const noexcept { return failure_code_; }
   std::string_view failure_reason() const noexcept { return failure_reason_; }
   bool has_received_settings() const noexcept { return has_received_settings_; }
+  // The peer has begun a frame or a header block and not ended it.
+  bool is_inside_frame() const noexcept { return !partial_.is_empty() || block_stream_id_ != 0; }
   bool has_sent_goaway() const noexcept { return has_sent_goaway_; }
   bool has_received_goaway() const noexcept { return has_received_goaway_; }
   bool has_used_all_ids() const noexcept { return next_stream_id_ > kStreamIdMax; }
@@ -163,6 +167,18 @@ class Connection {
     recent_resets_[recent_reset_count_++ % std::size(recent_resets_)] = stream_id;
   }
   bool was_reset_recently(uint32_t stream_id) const noexcept;
+  // The accounts of what the peer makes us do (connection_limits.cc). False: a limit was passed and the connection has
+  // failed.
+  bool charge(LimitKind kind, Allowance& allowance, Rate rate, uint32_t percent = Allowance::kWhole);
+  bool charge_glitch(uint32_t percent = Allowance::kWhole);
+  bool charge_reset(bool is_early);
+  bool charge_small_data(const Stream& stream);
+  bool charge_reply();
+  bool pass_limit(LimitKind kind);
+  void on_priority(FrameHeader header);
+  void tell_notices();
+  bool admit_late_id(uint32_t stream_id) noexcept;
+  void count_limit(LimitKind kind) noexcept { ++memory_->limit_hits[static_cast<uint32_t>(kind)]; }
   void fail(ErrorCode code, std::string_view reason);
   void fail_stream(Stream& stream, ErrorCode code);
   void refuse_stream_id(uint32_t stream_id, ErrorCode code);
@@ -206,6 +222,14 @@ class Connection {
   void write_data_frame(Stream& stream, std::span<const uint8_t> octets, bool end_stream);
   void write_pending_trailers(Stream& stream);
   void split_block(uint32_t frame_offset, uint32_t block_size, uint8_t flags, uint32_t stream_id);
+  void drop_pending(Stream& stream) noexcept {
+    // A queue gives its block back when it becomes empty.
+    if (!stream.pending.is_empty()) [[unlikely]] {
+      pending_bytes_ -= stream.pending.size();
+      stream.pending.release(memory_->blocks);
+    }
+    stream.pending_trailers.release(memory_->blocks);
+  }
   void list_sendable(Stream& stream) noexcept;
   void list_drained(Stream& stream, uint32_t bytes);
 
@@ -237,13 +261,17 @@ class Connection {
   uint32_t open_streams_max_;                      // the same, or none when no more may be opened at all
   uint32_t recv_initial_window_ = kWindowDefault;  // ours as far as the peer has acknowledged it
 
+  uint32_t streams_max_;  // limits_.streams, or none while new ones are refused
+  uint64_t pending_bytes_ = 0;
+
   uint32_t next_stream_id_;
   uint32_t last_peer_stream_id_ = 0;
   // The peer's streams that were reset most recently, by either side: frames of theirs may still be under way, while
   // for any other stream that is gone they are an error.
   uint32_t recent_resets_[32] = {};
   uint32_t recent_reset_count_ = 0;
-  uint32_t goaway_last_id_ = kStreamIdMax;  // the last we announced
+  uint32_t goaway_last_id_ = kStreamIdMax;       // the last we announced
+  uint32_t admitted_id_max_ = kStreamIdMax / 2;  // requests beyond it are looked at twice
   uint32_t peer_goaway_last_id_ = kStreamIdMax;
 
   // The DATA frame that is being received: octets and padding still to come. Its stream may be gone meanwhile.
@@ -257,7 +285,20 @@ class Connection {
   bool block_end_stream_ = false;
   uint32_t block_frames_ = 0;
 
-  uint32_t answers_bytes_ = 0;   // in output_, written while receiving
+  uint32_t reply_bytes_ = 0;  // in output_, written while receiving
+  uint32_t replies_ = 0;      // of these, the frames that answer one of the peer's
+  uint32_t priorities_ = 0;   // PRIORITY frames so far
+  Allowance resets_;
+  Allowance early_resets_;
+  Allowance settings_;
+  Allowance pings_;
+  Allowance empty_frames_;
+  Allowance small_data_;
+  Allowance glitches_;
+  bool has_told_glitches_ = false;
+  static constexpr uint8_t kNoticeGlitches = 1;
+  static constexpr uint8_t kNoticeIdsEnding = 2;
+  uint8_t notices_ = 0;          // for the end of the receive call
   uint32_t headers_offset_ = 0;  // of the HEADERS frame that is being written, in output_
   bool headers_are_stateless_ = false;
 

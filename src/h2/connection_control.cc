@@ -16,9 +16,10 @@ void Connection::on_rst_stream(FrameHeader header, const uint8_t* payload) {
   stream->is_reset = true;
   remember_reset(stream->id);
   if (stream->is_linked()) stream->unlink();
-  stream->pending.release(memory_->blocks);
-  stream->pending_trailers.release(memory_->blocks);
+  drop_pending(*stream);
   add_event(EventKind::kReset, *stream).code = static_cast<ErrorCode>(load_32(payload));
+  // Whether it came early, its owner knows.
+  charge_reset(false);
 }
 
 void Connection::on_settings(FrameHeader header, const uint8_t* payload) {
@@ -28,6 +29,11 @@ void Connection::on_settings(FrameHeader header, const uint8_t* payload) {
     return on_settings_ack();
   }
   if (header.length % 6 != 0) return fail(ErrorCode::kFrameSizeError, "SETTINGS of wrong length");
+  if (header.length / 6 > limits_.settings_entries) {
+    pass_limit(LimitKind::kSettingsEntries);
+    return;
+  }
+  if (!charge(LimitKind::kSettings, settings_, limits_.settings) || !charge_reply()) return;
   // The limit that was assumed until now is that of the peer from here on: none, if it says nothing (section 6.5.2).
   if (!has_received_settings_ && role_ == Role::kClient) {
     peer_max_streams_ = UINT32_MAX;
@@ -101,6 +107,9 @@ void Connection::on_ping(FrameHeader header, const uint8_t* payload) {
     add_connection_event(EventKind::kPingAck);
     return;
   }
+  // With a call in progress PINGs are how clients measure the path, one a round trip (grpc-go's estimator).
+  if (streams_.count() == 0 && !charge(LimitKind::kPings, pings_, limits_.pings)) return;
+  if (!charge_reply()) return;
   write_ping(reserve(kPingFrameSize), true, payload);
   output_.commit(kPingFrameSize);
 }

@@ -8,11 +8,8 @@
 namespace ringway::h2 {
 namespace {
 
-// A block of many fragments costs the sender nothing and us a copy each; real ones have one.
-constexpr uint32_t kContinuationsMax = 8;
-
-// Answers that wait to be sent: beyond this the peer only makes us answer and does not read.
-constexpr uint32_t kAnswersMax = 1u << 20;
+// The prefix of a gRPC message: shorter DATA carries no message, nor the end of one that was not cut on purpose.
+constexpr uint32_t kSmallDataBelow = 5;
 
 // HEADERS that are a whole block and no more.
 bool is_plain_headers(FrameType type, uint8_t flags) noexcept {
@@ -32,14 +29,19 @@ void Connection::fail(ErrorCode code, std::string_view reason) {
 
 void Connection::fail_stream(Stream& stream, ErrorCode code) {
   if (stream.is_reset) return;
+  const bool is_early = !stream.has_sent_headers;
   reset_stream(stream, code);
   add_event(EventKind::kStreamFailed, stream).code = code;
+  if (charge_reset(is_early) && charge_reply()) charge_glitch();
 }
 
 void Connection::refuse_stream_id(uint32_t stream_id, ErrorCode code) {
   remember_reset(stream_id);
   write_rst_stream(reserve(kRstStreamFrameSize), stream_id, code);
   output_.commit(kRstStreamFrameSize);
+  // Before it has seen our limit a client may go beyond it without fault.
+  const bool is_fault = code != ErrorCode::kRefusedStream || has_received_settings_ack_;
+  if (charge_reset(is_fault) && charge_reply() && is_fault) charge_glitch();
 }
 
 bool Connection::is_idle(uint32_t stream_id) const noexcept {
@@ -132,14 +134,7 @@ bool Connection::check_frame(FrameHeader header) {
 void Connection::dispatch(FrameHeader header, const uint8_t* payload) {
   switch (header.type) {
     case FrameType::kHeaders: on_headers(header, payload); break;
-    case FrameType::kPriority:
-      // Validated and ignored (section 5.3.2).
-      if (header.stream_id == 0) {
-        fail(ErrorCode::kProtocolError, "PRIORITY on stream 0");
-      } else if (header.length != 5) {
-        if (Stream* stream = streams_.find(header.stream_id)) fail_stream(*stream, ErrorCode::kFrameSizeError);
-      }
-      break;
+    case FrameType::kPriority: on_priority(header); break;
     case FrameType::kRstStream: on_rst_stream(header, payload); break;
     case FrameType::kSettings: on_settings(header, payload); break;
     case FrameType::kPushPromise: fail(ErrorCode::kProtocolError, "PUSH_PROMISE is not enabled"); break;
@@ -147,8 +142,8 @@ void Connection::dispatch(FrameHeader header, const uint8_t* payload) {
     case FrameType::kGoaway: on_goaway(header, payload); break;
     case FrameType::kWindowUpdate: on_window_update(header, payload); break;
     case FrameType::kContinuation: on_continuation(header, payload); break;
-    case FrameType::kData: break;  // handled by its caller
-    default: break;                // unknown types are ignored (section 5.5)
+    case FrameType::kData: break;      // handled by its caller
+    default: charge_glitch(1); break;  // unknown types are ignored (section 5.5)
   }
 }
 
@@ -157,7 +152,7 @@ void Connection::dispatch(FrameHeader header, const uint8_t* payload) {
 inline bool Connection::receive_whole_data(uint32_t stream_id, bool end_stream, std::span<const uint8_t> octets) {
   Stream* const stream = streams_.find(stream_id);
   const auto size = static_cast<uint32_t>(octets.size());
-  if (stream == nullptr || size == 0 || size > recv_window_) return false;
+  if (stream == nullptr || size < kSmallDataBelow || size > recv_window_) return false;
   if (stream->is_reset || stream->has_received_end || !stream->has_received_headers) return false;
   if (static_cast<int32_t>(size) > stream->recv_window || stream->recv_length_left != Stream::kNoLength) return false;
   recv_window_ -= size;
@@ -201,6 +196,7 @@ void Connection::begin_data(FrameHeader header, uint32_t padding) {
     }
     stream->recv_length_left -= data_left_;
   }
+  if (data_left_ < kSmallDataBelow && !data_end_stream_ && !charge_small_data(*stream)) return;
   const uint32_t overhead = header.length - data_left_;
   data_stream_ = memory_->streams.handle(*stream);
   if (data_left_ == 0) {
@@ -211,6 +207,13 @@ void Connection::begin_data(FrameHeader header, uint32_t padding) {
     event.end_stream = data_end_stream_;
   }
   if (overhead != 0) return_credit(*stream, overhead);
+}
+
+// DATA that ends nothing and is too short for anything. One that filled the window could not be longer.
+bool Connection::charge_small_data(const Stream& stream) {
+  if (data_left_ == 0) return charge(LimitKind::kEmptyFrames, empty_frames_, limits_.empty_frames);
+  if (stream.recv_window == 0 || recv_window_ == 0) return true;
+  return charge(LimitKind::kSmallData, small_data_, limits_.small_data);
 }
 
 const uint8_t* Connection::receive_data_payload(const uint8_t* p, const uint8_t* end) {
@@ -253,15 +256,18 @@ void Connection::on_headers(FrameHeader header, const uint8_t* payload) {
   block_stream_id_ = header.stream_id;
   block_end_stream_ = header.has(kFlagEndStream);
   block_frames_ = 0;
+  if (fragment.empty() && !charge(LimitKind::kEmptyFrames, empty_frames_, limits_.empty_frames)) return;
   header_block_.append(memory_->blocks, fragment);
 }
 
 void Connection::on_continuation(FrameHeader header, const uint8_t* payload) {
   if (block_stream_id_ == 0) return fail(ErrorCode::kProtocolError, "CONTINUATION without HEADERS");
-  if (++block_frames_ > kContinuationsMax ||
-      header_block_.size() + header.length > 2 * limits_.header_list.list_bytes) {
-    return fail(ErrorCode::kEnhanceYourCalm, "header block too long");
+  if (++block_frames_ > limits_.continuations ||
+      header_block_.size() + header.length > 2 * uint64_t{limits_.header_list.list_bytes}) {
+    pass_limit(LimitKind::kContinuations);
+    return;
   }
+  if (header.length == 0 && !charge(LimitKind::kEmptyFrames, empty_frames_, limits_.empty_frames)) return;
   header_block_.append(memory_->blocks, {payload, header.length});
   if (!header.has(kFlagEndHeaders)) return;
   const uint32_t size = header_block_.size();
@@ -340,6 +346,14 @@ Connection::Verdict Connection::decode_block(std::span<const uint8_t> octets, Me
   return Verdict::kGood;
 }
 
+// Ids do not come back: a client that has used half of them is asked to connect anew, long before there are none.
+bool Connection::admit_late_id(uint32_t stream_id) noexcept {
+  if (stream_id > goaway_last_id_) return false;
+  admitted_id_max_ = goaway_last_id_;
+  notices_ |= kNoticeIdsEnding;
+  return true;
+}
+
 // The stream id of a request that gets no stream; its event goes.
 void Connection::drop_request(uint32_t stream_id, ErrorCode code) {
   memory_->events.pop_back();
@@ -348,11 +362,14 @@ void Connection::drop_request(uint32_t stream_id, ErrorCode code) {
 
 [[gnu::always_inline]] inline void Connection::on_new_request(uint32_t stream_id, Verdict verdict, Event& event) {
   last_peer_stream_id_ = stream_id;
-  if (stream_id > goaway_last_id_) {
+  if (stream_id > admitted_id_max_ && !admit_late_id(stream_id)) [[unlikely]] {
     memory_->events.pop_back();  // announced as not processed (section 6.8)
     return;
   }
-  if (streams_.count() >= limits_.streams) return drop_request(stream_id, ErrorCode::kRefusedStream);
+  if (streams_.count() >= streams_max_) [[unlikely]] {
+    count_limit(LimitKind::kStreams);
+    return drop_request(stream_id, ErrorCode::kRefusedStream);
+  }
   if (verdict == Verdict::kMalformed) return drop_request(stream_id, ErrorCode::kProtocolError);
   const MessageHead& head = memory_->head_of(event);
   if (event.end_stream && head.has_content_length && head.content_length != 0) {
@@ -363,7 +380,12 @@ void Connection::drop_request(uint32_t stream_id, ErrorCode code) {
   stream->has_received_headers = true;
   stream->has_received_end = event.end_stream;
   if (head.has_content_length) stream->recv_length_left = head.content_length;
-  event.kind = verdict == Verdict::kTooLarge ? EventKind::kListTooLarge : EventKind::kRequest;
+  event.kind = EventKind::kRequest;
+  if (verdict == Verdict::kTooLarge) [[unlikely]] {
+    event.kind = EventKind::kListTooLarge;
+    count_limit(LimitKind::kHeaderList);
+    charge_glitch();
+  }
   event.stream = memory_->streams.reference(*stream);
 }
 
@@ -381,7 +403,10 @@ void Connection::drop_message(Stream& stream, ErrorCode code) {
     return;
   }
   if (stream.has_received_end) return drop_message(stream, ErrorCode::kStreamClosed);
-  if (verdict == Verdict::kTooLarge) return drop_message(stream, ErrorCode::kEnhanceYourCalm);
+  if (verdict == Verdict::kTooLarge) {
+    count_limit(LimitKind::kHeaderList);
+    return drop_message(stream, ErrorCode::kEnhanceYourCalm);
+  }
   const MessageHead& head = memory_->head_of(event);
   const bool are_trailers = kind == MessageKind::kTrailers;
   if (verdict == Verdict::kMalformed || (are_trailers && !event.end_stream)) {
@@ -430,7 +455,7 @@ void Connection::receive(std::span<const uint8_t> bytes) {
   memory_->begin_receive();
   // What is written below answers the peer; what its owner writes does not count.
   const uint32_t output_before = output_.size();
-  if (output_before == 0) answers_bytes_ = 0;
+  if (output_before == 0) reply_bytes_ = replies_ = 0;
   const uint8_t* p = bytes.data();
   const uint8_t* const end = p + bytes.size();
   if (preface_left_ != 0 && !has_failed_) p = receive_preface(p, end);
@@ -452,8 +477,11 @@ void Connection::receive(std::span<const uint8_t> bytes) {
       p = next;
     }
   }
-  answers_bytes_ += output_.size() - output_before;
-  if (answers_bytes_ > kAnswersMax && !has_failed_) fail(ErrorCode::kEnhanceYourCalm, "answers are not read");
+  reply_bytes_ += output_.size() - output_before;
+  if (reply_bytes_ > limits_.reply_bytes && !has_failed_) [[unlikely]]
+    pass_limit(LimitKind::kReplyBytes);
+  if (notices_ != 0) [[unlikely]]
+    tell_notices();
 }
 
 }  // namespace ringway::h2

@@ -12,6 +12,7 @@
 #include "h2/block_cache.h"
 #include "h2/field.h"
 #include "h2/frame.h"
+#include "h2/limits.h"
 #include "h2/message.h"
 #include "h2/stream.h"
 
@@ -29,7 +30,9 @@ enum class EventKind : uint8_t {
   kWindowOpened,  // the connection may send more DATA
   kSettings,      // the peer's SETTINGS have changed what the owner may do
   kPingAck,
-  kGoaway,  // from the peer: streams above last_stream_id were not processed
+  kGoaway,     // from the peer: streams above last_stream_id were not processed
+  kGlitches,   // server role: the peer does much that a sound one does not; it should go (limits.glitches)
+  kIdsEnding,  // server role: the peer has used half of its stream ids; it should begin anew
 };
 
 // Only the members that a kind has are set.
@@ -58,6 +61,10 @@ struct Memory {
   FieldInterner interner;
   BlockCache block_cache;
   base::BlockPool blocks;
+
+  // The owner's clock at the latest receive call; limits that are rates read it.
+  uint64_t now_ns = 0;
+  uint64_t limit_hits[static_cast<uint32_t>(LimitKind::kCount)] = {};
 
   // Filled by Connection::receive(), read by its caller.
   base::PlainVector<Event> events;

@@ -56,6 +56,8 @@ struct Connection : DirtyLink, OwnedTimer {
   bool awaits_drain_ping = false;  // downstream drain: the PING between the two GOAWAYs
 
   // Downstream.
+  uint64_t ends_ns = 0;          // when it is old (limits.connection_age)
+  uint64_t frame_since_ns = 0;   // when a frame was begun that is not ended; 0: none
   Listener* listener = nullptr;  // of the same shard
   std::string client_text;       // the peer's address, as logs and x-forwarded-for show it
 

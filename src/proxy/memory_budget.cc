@@ -17,11 +17,31 @@ uint32_t pending_bytes(const h2::Stream* stream) noexcept {
 
 }  // namespace
 
+// Connections that have nothing to do give back what they hold, and clients find another proxy, before calls must end.
+void Proxy::set_pressure(Pressure pressure, uint64_t now_ns) {
+  if (pressure != pressure_) {
+    if (pressure_ == Pressure::kNone) count_limit(h2::LimitKind::kProcessMemory);
+    pressure_ = pressure;
+  }
+  if (pressure < Pressure::kDrainIdle) return;
+  connections_.for_each([&](Connection& connection) {
+    if (!connection.is_upstream() && connection.h2.stream_count() == 0) {
+      ask_to_go(connection, h2::LimitKind::kProcessMemory, "idle while memory is short", now_ns);
+    }
+  });
+}
+
+void Proxy::refuse_for_pressure(Exchange& exchange, uint64_t now_ns) {
+  end_with(exchange, grpc::Status::kUnavailable, LocalReason::kMemory,
+           "the proxy is short of memory (limits.process_memory)", now_ns);
+}
+
 // Gives up, until an eighth of the budget is free: first the copies that only a retry would need, then the calls whose
 // peer takes nothing, those that have waited longest first, of several the largest; then connections that do not read.
 void Proxy::relieve_memory(uint64_t now_ns) {
   if (now_ns < next_relief_ns_) return;
   next_relief_ns_ = now_ns + kPause_ns;
+  count_limit(h2::LimitKind::kMemory);
   const uint64_t before = memory_.blocks.bytes_in_use();
   drop_replay_bodies();
   if (is_short_of_memory()) reset_stalled_calls(now_ns);

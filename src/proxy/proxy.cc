@@ -1,6 +1,7 @@
 // Connections, time and drain. Requests are in proxy_request.cc, the pool in upstream_pool.cc, responses in
 // proxy_response.cc.
 #include "proxy/proxy.h"
+#include "proxy/h2_limits.h"
 #include "proxy/text.h"
 
 #include <algorithm>
@@ -30,16 +31,8 @@ uint32_t stream_slots(const config::Snapshot& snapshot) {
 Proxy::Proxy(const config::Snapshot& snapshot, const ProxyOptions& options, uint64_t now_ns)
     : snapshot_(snapshot),
       options_(options),
-      downstream_limits_{{snapshot.limits.header_list_bytes, snapshot.limits.header_fields},
-                         snapshot.limits.streams,
-                         snapshot.limits.window_bytes,
-                         snapshot.limits.connection_window_bytes,
-                         2},
-      upstream_limits_{{snapshot.limits.header_list_bytes, snapshot.limits.header_fields},
-                       0,
-                       snapshot.limits.upstream_window_bytes,
-                       snapshot.limits.connection_window_bytes,
-                       1},
+      downstream_limits_(h2_limits(snapshot.limits, h2::Role::kServer)),
+      upstream_limits_(h2_limits(snapshot.limits, h2::Role::kClient)),
       prng_(options.seed),
       memory_(prng_.next(), stream_slots(snapshot), kInternedBytesMax),
       timers_(now_ns),
@@ -86,9 +79,10 @@ Connection* Proxy::accept(uint32_t listener, const io::Address& peer, uint64_t n
   ++downstream_count_;
   ++counters_.downstream_connections;
   connection->h2.start();
+  begin_watch(*connection, now_ns);
   mark(*connection);
   // Accepted behind the begin of a drain: what it has sent already is served.
-  if (is_draining_) begin_drain_step(*connection, now_ns);
+  if (is_draining_) begin_drain_step(*connection, "draining", now_ns);
   return connection;
 }
 
@@ -120,6 +114,7 @@ void Proxy::connect_failed(Connection& connection, io::Error error, uint64_t now
 void Proxy::receive(Connection& connection, std::span<const uint8_t> bytes, uint64_t now_ns) {
   connection.received_ns = now_ns;
   connection.ping_sent_ns = 0;
+  memory_.now_ns = now_ns;
   if (connection.state == ConnectionState::kClosing) return;
   connection.h2.receive(bytes);
   if (connection.is_upstream()) {
@@ -135,6 +130,11 @@ void Proxy::receive(Connection& connection, std::span<const uint8_t> bytes, uint
     return end_connection(connection, connection.h2.failure_reason(), now_ns);
   }
   if (!connection.h2.output().is_empty() || connection.h2.wants_gather()) mark(connection);
+  if (!connection.h2.is_inside_frame()) [[likely]] {
+    connection.frame_since_ns = 0;
+  } else if (!connection.is_upstream()) {
+    watch_frame(connection, now_ns);
+  }
   if (connection.state == ConnectionState::kDraining) [[unlikely]]
     close_if_drained(connection, now_ns);
 }
@@ -148,6 +148,10 @@ void Proxy::on_connection_event(Connection& connection, const h2::Event& event, 
       if (connection.awaits_drain_ping) finish_drain_step(connection, now_ns);
       break;
     case h2::EventKind::kGoaway: on_goaway(connection, event, now_ns); break;
+    case h2::EventKind::kGlitches: ask_to_go(connection, h2::LimitKind::kGlitches, "too many glitches", now_ns); break;
+    case h2::EventKind::kIdsEnding:
+      ask_to_go(connection, h2::LimitKind::kStreamIds, "its stream ids end", now_ns);
+      break;
     default: break;
   }
 }
@@ -260,6 +264,8 @@ void Proxy::on_connection_timer(Connection& connection, uint64_t now_ns) {
         finish_drain_step(connection, now_ns);
       } else if (connection.is_upstream()) {
         check_keepalive(connection, now_ns);
+      } else {
+        watch_downstream(connection, now_ns);
       }
       break;
     case ConnectionState::kClosing:
@@ -274,6 +280,10 @@ void Proxy::prepare(Connection& connection, uint32_t bytes_max, uint64_t now_ns)
   // Its peer may have begun to read again.
   if (connection.is_upstream() && connection.endpoint->waiting_count != 0 && connection.takes_calls()) [[unlikely]]
     serve_waiting(*connection.endpoint, now_ns);
+  if (!connection.is_socket_writable) [[unlikely]]
+    connection.h2.refuse_streams(connection.h2.output().size() >= Connection::kBlockedOutputMax);
+  if (connection.h2.pending_bytes() > snapshot_.limits.connection_memory && !connection.is_upstream()) [[unlikely]]
+    relieve_connection(connection, now_ns);
   if (connection.h2.wants_gather() && connection.is_socket_writable) {
     connection.h2.gather(bytes_max);
     while (h2::Stream* stream = connection.h2.pop_drained()) on_drained(exchange_of(*stream), *stream, now_ns);
@@ -320,12 +330,12 @@ void Proxy::begin_drain(uint64_t now_ns) {
   is_draining_ = true;
   connections_.for_each([&](Connection& connection) {
     if (connection.is_upstream() || connection.state == ConnectionState::kClosing) return;
-    begin_drain_step(connection, now_ns);
+    begin_drain_step(connection, "draining", now_ns);
   });
 }
 
-void Proxy::begin_drain_step(Connection& connection, uint64_t now_ns) {
-  connection.h2.send_goaway(h2::kStreamIdMax, h2::ErrorCode::kNoError, "draining");
+void Proxy::begin_drain_step(Connection& connection, std::string_view why, uint64_t now_ns) {
+  connection.h2.send_goaway(h2::kStreamIdMax, h2::ErrorCode::kNoError, why);
   connection.h2.send_ping(kDrainPingPayload);
   connection.awaits_drain_ping = true;
   timers_.arm(connection, now_ns + kDrainPing_ns);
@@ -339,6 +349,7 @@ void Proxy::finish_drain_step(Connection& connection, uint64_t now_ns) {
   connection.h2.send_goaway(connection.h2.last_peer_stream_id(), h2::ErrorCode::kNoError, "draining");
   if (connection.state == ConnectionState::kOpen) connection.state = ConnectionState::kDraining;
   mark(connection);
+  watch_further(connection, now_ns);
   close_if_drained(connection, now_ns);
 }
 

@@ -39,6 +39,9 @@ struct ProxyOptions {
   uint32_t shards = 1;     // that share shards.memory
 };
 
+// How short of memory the process is (limits.process_memory); each includes those before it.
+enum class Pressure : uint8_t { kNone, kRefuseCalls, kDrainIdle, kAcceptNone };
+
 class Proxy {
  public:
   // `snapshot` outlives the proxy.
@@ -66,6 +69,10 @@ class Proxy {
   // After the outputs of a turn were handed over: hop times, log lines, the end of exchanges.
   void finish_turn(uint64_t now_ns);
 
+  // Said again and again while there is any.
+  void set_pressure(Pressure pressure, uint64_t now_ns);
+  Pressure pressure() const noexcept { return pressure_; }
+
   // Drain (DESIGN 3.17): GOAWAY(2^31-1) and PING on every downstream connection, the real id after the answer or 1 s.
   void begin_drain(uint64_t now_ns);
   // The time is up: what is left ends now, each call with a reason.
@@ -82,6 +89,10 @@ class Proxy {
   ExchangePool& exchanges() noexcept { return exchanges_; }
   h2::Memory& memory() noexcept { return memory_; }
   const Counters& counters() const noexcept { return counters_; }
+  // How often each limit was met, by h2::LimitKind.
+  std::span<const uint64_t> limit_hits() const noexcept { return memory_.limit_hits; }
+  // The shard's own: connections that it does not hand over.
+  void count_limit(h2::LimitKind kind) noexcept { ++memory_.limit_hits[static_cast<uint32_t>(kind)]; }
   // Adds this shard's hop times, all routes together.
   void add_hop_times(stats::Histogram& sum) const;
   const config::Snapshot& snapshot() const noexcept { return snapshot_; }
@@ -110,7 +121,7 @@ class Proxy {
   void on_connection_event(Connection& connection, const h2::Event& event, uint64_t now_ns);
   void on_connection_timer(Connection& connection, uint64_t now_ns);
   void on_goaway(Connection& connection, const h2::Event& event, uint64_t now_ns);
-  void begin_drain_step(Connection& connection, uint64_t now_ns);
+  void begin_drain_step(Connection& connection, std::string_view why, uint64_t now_ns);
   void finish_drain_step(Connection& connection, uint64_t now_ns);
   void close_if_drained(Connection& connection, uint64_t now_ns);
   void end_exchanges_of(Connection& connection, std::string_view cause, uint64_t now_ns);
@@ -123,6 +134,18 @@ class Proxy {
       options_.log->event(level, kind, now_ns, format, std::forward<Arguments>(arguments)...);
     }
   }
+
+  // What a client's connection owes while it is open (downstream_watch.cc).
+  uint64_t age_limit_ns() noexcept;
+  void begin_watch(Connection& connection, uint64_t now_ns);
+  void watch_frame(Connection& connection, uint64_t now_ns);
+  void watch_downstream(Connection& connection, uint64_t now_ns);
+  void watch_further(Connection& connection, uint64_t now_ns);
+  uint64_t next_look_ns(const Connection& connection, uint64_t now_ns) const noexcept;
+  void end_overdue(Connection& connection, h2::LimitKind kind, std::string_view what, uint64_t now_ns);
+  void ask_to_go(Connection& connection, h2::LimitKind kind, std::string_view why, uint64_t now_ns);
+  void reset_stalled_of(Connection& connection, uint64_t now_ns);
+  void relieve_connection(Connection& connection, uint64_t now_ns);
 
   // Requests (proxy_request.cc). Of the pairs start and pick_and_attempt, attempt and send_request, here, and
   // release_upstream and close_upstream_stream, release_if_ended and end_streams, below, the second is inlined where
@@ -174,6 +197,7 @@ class Proxy {
 
   // The budget of memory (memory_budget.cc).
   void relieve_memory(uint64_t now_ns);
+  void refuse_for_pressure(Exchange& exchange, uint64_t now_ns);
   void drop_replay_bodies();
   void reset_stalled_calls(uint64_t now_ns);
   void reset_for_memory(Exchange& exchange, uint64_t now_ns);
@@ -226,6 +250,7 @@ class Proxy {
   Counters counters_;
   AccessFormatter access_formatter_;
 
+  Pressure pressure_ = Pressure::kNone;
   uint64_t memory_budget_;  // this shard's part
   uint64_t next_relief_ns_ = 0;
   uint64_t turn_ = 0;

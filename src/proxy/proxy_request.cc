@@ -10,6 +10,9 @@ namespace ringway::proxy {
 
 namespace {
 
+// A call that its client gives up sooner than this was not given time (limits.early_resets).
+constexpr uint64_t kEarlyReset_ns = base::kSecond_ns;
+
 bool is_grpc(const h2::Field& content_type) noexcept {
   if (content_type.record != nullptr) [[likely]]
     return (content_type.flags & h2::kFieldIsGrpc) != 0;
@@ -37,8 +40,11 @@ bool is_grpc(const h2::Field& content_type) noexcept {
   stream.owner = exchange;
   if (event.kind == h2::EventKind::kListTooLarge) [[unlikely]]
     return refuse_large_list(*exchange, now_ns);
-  if (read_request(*exchange, event, now_ns)) [[likely]]
-    pick_and_attempt(*exchange, nullptr, now_ns);
+  if (!read_request(*exchange, event, now_ns)) [[unlikely]]
+    return;
+  if (pressure_ != Pressure::kNone) [[unlikely]]
+    return refuse_for_pressure(*exchange, now_ns);
+  pick_and_attempt(*exchange, nullptr, now_ns);
 }
 
 // Keeps the header list, arms the deadline and finds the route. False: answered already.
@@ -126,6 +132,7 @@ void Proxy::fail_unreachable(Exchange& exchange, uint64_t now_ns) {
 
 void Proxy::wait(Exchange& exchange, Endpoint& endpoint, uint64_t now_ns) {
   if (endpoint.waiting_count >= snapshot_.limits.pending_calls) {
+    count_limit(h2::LimitKind::kPendingCalls);
     end_with(
         exchange, grpc::Status::kUnavailable, LocalReason::kPendingLimit,
         Text("{} calls wait for endpoint {} already (limits.pending_calls)", endpoint.waiting_count, endpoint.name),
@@ -292,6 +299,7 @@ void Proxy::write_request_body(Exchange& exchange, Connection& upstream, h2::Str
     if (exchange.body.size() + size <= snapshot_.limits.replay_bytes) [[likely]] {
       exchange.body.append(memory_.blocks, event.data());
     } else {
+      count_limit(h2::LimitKind::kReplay);
       exchange.is_body_dropped = true;
       exchange.body.release(memory_.blocks);
     }
@@ -364,7 +372,9 @@ void Proxy::work_off_downstream_events(Connection& downstream, uint64_t now_ns) 
   switch (event.kind) {
     case h2::EventKind::kData: on_request_data(downstream, stream, exchange, event, now_ns); break;
     case h2::EventKind::kTrailers: on_request_trailers(exchange, event); break;
-    case h2::EventKind::kReset: return on_client_gone(exchange, event.code, now_ns);
+    case h2::EventKind::kReset:
+      if (!exchange.is_committed && now_ns - exchange.started_ns < kEarlyReset_ns) downstream.h2.charge_early_reset();
+      return on_client_gone(exchange, event.code, now_ns);
     case h2::EventKind::kStreamFailed: return on_client_gone(exchange, h2::ErrorCode::kCancel, now_ns);
     default: return;
   }

@@ -280,8 +280,10 @@ void Proxy::reply_locally(Exchange& exchange, grpc::Status status, std::string_v
 void Proxy::on_drained(Exchange& exchange, h2::Stream& stream, uint64_t now_ns) {
   const uint32_t bytes = stream.drained_bytes;
   stream.drained_bytes = 0;
-  // It moves: what still waits begins to wait anew.
-  exchange.stalled_since_ns = stream.pending.is_empty() ? 0 : now_ns;
+  // What moves by octets, as credit that is dripped makes it do, stands still: a KiB counts for a second.
+  const uint64_t moved_ns = uint64_t{bytes} * (base::kSecond_ns / base::kKiB);
+  const bool has_stalled = exchange.stalled_since_ns != 0 && !stream.pending.is_empty();
+  exchange.stalled_since_ns = has_stalled ? std::min(exchange.stalled_since_ns + moved_ns, now_ns) : 0;
   if (&stream == exchange.upstream_stream) {
     note_request_sent(exchange, bytes);
   } else if (h2::Stream* upstream_stream = exchange.upstream_stream) {

@@ -18,6 +18,7 @@ enum class MessageKind : uint8_t {
   kDrain,     // stop accepting, GOAWAY, finish
   kDraining,  // another shard has begun its drain: behind this no connection comes from it
   kEndDrain,  // the drain's time is up
+  kPressure,  // how short of memory the process is: `listener` is a proxy::Pressure
 };
 
 struct Message {

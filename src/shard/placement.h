@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <memory>
 
+#include "shard/source_table.h"
+
 namespace ringway::shard {
 
 class Placement {
@@ -35,6 +37,13 @@ class Placement {
     for (uint32_t i = 0; i < shards_; ++i) sum += count(i);
     return sum;
   }
+  // Sockets of clients and endpoints, of all shards.
+  void opened() noexcept { open_sockets_.fetch_add(1, std::memory_order_relaxed); }
+  void closed() noexcept { open_sockets_.fetch_sub(1, std::memory_order_relaxed); }
+  uint32_t open_sockets() const noexcept { return open_sockets_.load(std::memory_order_relaxed); }
+
+  SourceTable sources;
+
   uint32_t count(uint32_t shard) const noexcept { return counts_[shard].value.load(std::memory_order_relaxed); }
 
  private:
@@ -44,6 +53,7 @@ class Placement {
 
   uint32_t shards_;
   std::unique_ptr<Count[]> counts_;
+  std::atomic<uint32_t> open_sockets_{0};
 };
 
 }  // namespace ringway::shard

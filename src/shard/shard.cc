@@ -149,6 +149,7 @@ void Shard::handle(const io::Completion& completion) {
   const auto operation = static_cast<Operation>(completion.token.operation);
   switch (operation) {
     case Operation::kAccept: return on_accept(completion);
+    case Operation::kCancelAccept: return;
     case Operation::kMailbox:
       if (!completion.has_more) watch_mailbox();
       return read_mailbox();
@@ -245,6 +246,10 @@ void Shard::read_mailbox() {
       case MessageKind::kAdopt: adopt(message.fd, message.listener); break;
       case MessageKind::kDrain: begin_drain(); break;
       case MessageKind::kDraining: ++draining_count_; break;
+      case MessageKind::kPressure:
+        proxy_->set_pressure(static_cast<proxy::Pressure>(message.listener), now_ns_);
+        if (proxy_->pressure() == proxy::Pressure::kAcceptNone) pause_accept(PauseCause::kMemory);
+        break;
       case MessageKind::kEndDrain:
         begin_drain();
         has_drain_ended_ = true;

@@ -17,6 +17,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/byte_queue.h"
@@ -27,6 +28,7 @@
 #include "proxy/proxy.h"
 #include "shard/mailbox.h"
 #include "shard/placement.h"
+#include "shard/source_table.h"
 
 namespace ringway::shard {
 
@@ -52,6 +54,7 @@ class Shard {
     Placement* placement = nullptr;
     proxy::LogPort* log = nullptr;
     uint64_t seed = 0;
+    uint32_t sockets_max = UINT32_MAX;               // of all shards: no client is accepted beyond it
     int cpu = -1;                                    // -1: not pinned
     std::atomic<uint32_t>* stopped_count = nullptr;  // raised when run() returns
     int stopped_event = -1;                          // eventfd that is written then
@@ -70,11 +73,14 @@ class Shard {
   const proxy::Proxy& proxy() const noexcept { return *proxy_; }
 
  private:
-  enum class Operation : uint8_t { kAccept = 1, kRecv, kSend, kConnect, kCancel, kMailbox };
+  enum class Operation : uint8_t { kAccept = 1, kRecv, kSend, kConnect, kCancel, kMailbox, kCancelAccept };
+  enum class PauseCause : uint8_t { kNone, kNoDescriptors, kDescriptorLimit, kMemory };
 
   struct Socket {
     io::Fd fd;
     uint32_t generation = 0;    // of the connection's handle
+    Source source{};            // whose it is, where that is counted
+    bool is_counted = false;    // in Placement::open_sockets()
     bool is_receiving = false;  // a multishot recv is armed
     bool is_connecting = false;
     bool is_cancelling = false;  // cancel_fd has been queued
@@ -109,7 +115,9 @@ class Shard {
   void on_accept(const io::Completion& completion);
   void place(int fd, uint32_t listener);
   void adopt(int fd, uint32_t listener);
-  void pause_accept();
+  bool admits(const io::Address& peer, Source& source);
+  void pause_accept(PauseCause cause);
+  PauseCause find_pause_cause() const noexcept;
   void resume_accept();
   void begin_drain();
   void tell_the_others();
@@ -123,6 +131,13 @@ class Shard {
   void advance_teardown(proxy::Connection& connection, Socket& socket);
   void fail(proxy::Connection& connection, Socket& socket, io::Error error);
   void close_socket(proxy::Connection& connection, Socket& socket);
+
+  template <typename... Arguments>
+  void log_limit(fmt::format_string<Arguments...> format, Arguments&&... arguments) {
+    if (options_.log == nullptr) return;
+    options_.log->event(config::LogLevel::kWarn, proxy::LogKind::kLimit, now_ns_, format,
+                        std::forward<Arguments>(arguments)...);
+  }
 
   Socket& socket_of(const proxy::Connection& connection) { return sockets_[connection.handle.index]; }
   io::Token token(Operation operation, const proxy::Connection& connection) const noexcept {
@@ -143,6 +158,7 @@ class Shard {
   std::vector<bool> is_accepting_;                          // per listener
   uint64_t now_ns_ = 0;
   uint64_t accept_resumes_ns_ = base::kNever_ns;
+  PauseCause pause_cause_ = PauseCause::kNone;
   uint64_t spin_until_ns_ = 0;
   size_t completion_count_ = 0;  // of the latest drain
   bool is_draining_ = false;

@@ -32,26 +32,51 @@ void Shard::on_accept(const io::Completion& completion) {
   if (completion.result >= 0) {
     ++counters_.accepts;
     place(completion.result, listener);
+    if (options_.placement->open_sockets() >= options_.sockets_max) pause_accept(PauseCause::kDescriptorLimit);
   } else {
     const io::Error error = io::error_from_errno(completion.result);
-    if (error.kind == io::ErrorKind::kNoDescriptors || error.kind == io::ErrorKind::kNoMemory) pause_accept();
+    if (error.kind == io::ErrorKind::kNoDescriptors || error.kind == io::ErrorKind::kNoMemory) {
+      pause_accept(PauseCause::kNoDescriptors);
+    }
   }
   if (!is_accepting_[listener] && !is_draining_ && accept_resumes_ns_ == base::kNever_ns) start_listening();
 }
 
-void Shard::pause_accept() {
+// Clients wait in the listeners' backlogs; whether the cause is gone is looked at ten times a second. Said once.
+void Shard::pause_accept(PauseCause cause) {
+  if (is_draining_) return;
   ++counters_.accept_pauses;
   accept_resumes_ns_ = now_ns_ + kAcceptPause_ns;
-  if (options_.log != nullptr) {
-    options_.log->event(config::LogLevel::kWarn, proxy::LogKind::kListener, now_ns_,
-                        "shard {}: out of descriptors, accepting again in {} ms (ulimit -n)", options_.index,
-                        kAcceptPause_ns / base::kMillisecond_ns);
+  for (uint32_t listener = 0; listener < is_accepting_.size(); ++listener) {
+    if (!is_accepting_[listener]) continue;
+    ring_.cancel({static_cast<uint8_t>(Operation::kAccept), 0, listener},
+                 {static_cast<uint8_t>(Operation::kCancelAccept), 0, listener});
   }
+  if (pause_cause_ == cause) return;
+  pause_cause_ = cause;
+  std::string_view why = "out of descriptors, accepting again when there are some (ulimit -n)";
+  if (cause == PauseCause::kDescriptorLimit) {
+    proxy_->count_limit(h2::LimitKind::kDescriptors);
+    why = "no further clients are accepted until some have gone (limits.descriptors)";
+  } else if (cause == PauseCause::kMemory) {
+    why = "no clients are accepted until memory is free (limits.process_memory)";
+  }
+  log_limit("shard {}: {} connections are open: {}", options_.index, options_.placement->open_sockets(), why);
+}
+
+Shard::PauseCause Shard::find_pause_cause() const noexcept {
+  if (options_.placement->open_sockets() >= options_.sockets_max) return PauseCause::kDescriptorLimit;
+  if (proxy_->pressure() == proxy::Pressure::kAcceptNone) return PauseCause::kMemory;
+  return PauseCause::kNone;
 }
 
 void Shard::resume_accept() {
   accept_resumes_ns_ = base::kNever_ns;
-  if (!is_draining_) start_listening();
+  if (is_draining_) return;
+  if (const PauseCause cause = find_pause_cause(); cause != PauseCause::kNone) return pause_accept(cause);
+  // Without descriptors the next accept says so again.
+  if (pause_cause_ != PauseCause::kNoDescriptors) pause_cause_ = PauseCause::kNone;
+  start_listening();
 }
 
 // Hands a fresh connection to the shard that has the fewest.
@@ -74,25 +99,40 @@ void Shard::place(int fd, uint32_t listener) {
 void Shard::adopt(int fd, uint32_t listener) {
   io::Fd owned(fd);
   io::set_stream_options(fd, kUserTimeout_ms);
-  // It is charged already.
-  const uint32_t open_count = options_.placement->total() - 1;
-  proxy::Connection* connection = nullptr;
-  if (open_count < snapshot_.limits.connections) {
-    connection = proxy_->accept(listener, io::peer_address(fd), now_ns_);
-  }
+  const io::Address peer = io::peer_address(fd);
+  Source source{};
+  if (!admits(peer, source)) return options_.placement->discharge(options_.index);
+  proxy::Connection* const connection = proxy_->accept(listener, peer, now_ns_);
   if (connection == nullptr) {
-    options_.placement->discharge(options_.index);
-    if (options_.log != nullptr) {
-      options_.log->event(config::LogLevel::kWarn, proxy::LogKind::kLimit, now_ns_,
-                          "connection refused: {} are open (limits.connections)", open_count);
-    }
-    return;
+    if (source != Source{}) options_.placement->sources.remove(source);
+    return options_.placement->discharge(options_.index);
   }
   if (sockets_.size() <= connection->handle.index) sockets_.resize(connection->handle.index + 1);
   Socket& socket = socket_of(*connection);
   socket.fd = std::move(owned);
+  socket.source = source;
+  socket.is_counted = true;
+  options_.placement->opened();
+  if (pause_cause_ == PauseCause::kNoDescriptors) pause_cause_ = PauseCause::kNone;
   socket.generation = connection->handle.generation;
   arm_recv(*connection, socket);
+}
+
+// Within the limits of connections, of all and of its source. It is charged already.
+bool Shard::admits(const io::Address& peer, Source& source) {
+  const uint32_t open_count = options_.placement->total() - 1;
+  if (open_count >= snapshot_.limits.connections) {
+    proxy_->count_limit(h2::LimitKind::kConnections);
+    log_limit("connection refused: {} are open (limits.connections)", open_count);
+    return false;
+  }
+  const uint32_t most = snapshot_.limits.per_source;
+  if (most == 0) return true;
+  source = SourceTable::source_of(peer);
+  if (options_.placement->sources.add(source, most)) return true;
+  proxy_->count_limit(h2::LimitKind::kPerSource);
+  log_limit("client {}: connection refused: {} are open from this address (limits.per_source)", peer.host_text(), most);
+  return false;
 }
 
 // New connections are not accepted any more; those that the kernel has taken already are served.
@@ -143,6 +183,8 @@ void Shard::open_connection(proxy::Connection& connection) {
     return;
   }
   socket.fd = std::move(*fd);
+  socket.is_counted = true;
+  options_.placement->opened();
   socket.is_connecting = true;
   ring_.connect(socket.fd.get(), connection.peer, token(Operation::kConnect, connection));
 }
@@ -261,6 +303,8 @@ void Shard::advance_teardown(proxy::Connection& connection, Socket& socket) {
 
 void Shard::close_socket(proxy::Connection& connection, Socket& socket) {
   if (!connection.is_upstream()) options_.placement->discharge(options_.index);
+  if (socket.is_counted) options_.placement->closed();
+  if (socket.source != Source{}) options_.placement->sources.remove(socket.source);
   socket.sending.release(proxy_->memory().blocks);
   socket = Socket{};
   proxy_->forget(connection);

@@ -40,6 +40,10 @@ class ConnectionDriver {
     limits.streams = 1 + (octet & 0xf);
     limits.stream_window = kWindows[(octet >> 4) & 3];
     limits.connection_window = limits.stream_window * 2;
+    limits.continuations = limits.replies = limits.settings_entries = limits.priorities = 8;
+    limits.reply_bytes = 1024;
+    limits.resets = limits.early_resets = limits.settings = limits.pings = limits.empty_frames = limits.small_data =
+        limits.glitches = {8, 1};
     limits.first_stream_id = (octet & 0x30) == 0x30 && (octet & 1) ? kStreamIdMax - 4 : 1;
     return limits;
   }

@@ -263,8 +263,7 @@ TEST(File, KeysOfALaterVersion) {
         << text << report;
   };
   expect_later("admin: {address: '127.0.0.1:9901'}", "admin", "admin");
-  for (const std::string key : {"per_source", "message"})
-    expect_later("limits: {" + key + ": 0}", "limits." + key, key);
+  for (const std::string key : {"message"}) expect_later("limits: {" + key + ": 0}", "limits." + key, key);
   for (const std::string key : {"proxy_protocol", "allow", "deny", "tls"}) {
     expect_later("listeners: [{address: '127.0.0.1:0', " + key + ": {}}]", "listeners[0]." + key, key);
   }

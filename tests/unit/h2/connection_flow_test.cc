@@ -418,23 +418,6 @@ TEST_F(ConnectionFlowTest, AFailedConnectionGathersNothing) {
   EXPECT_EQ(client.take_frames().size(), 1u) << "GOAWAY alone";
 }
 
-// A mebibyte of answers may wait; what the owner itself has queued is no answer.
-TEST_F(ConnectionFlowTest, APeerThatOnlyMakesUsAnswerIsCutOff) {
-  Endpoint server(Role::kServer, memory_);
-  server.greet();
-  const std::string ping = wire::frame(FrameType::kPing, 0, 0, std::string(8, 'p'));
-  constexpr uint32_t kMost = (1u << 20) / kPingFrameSize;
-  for (uint32_t i = 0; i < kMost; ++i) server.receive(ping);
-  EXPECT_FALSE(server.connection.has_failed());
-  EXPECT_EQ(server.connection.output().size(), kMost * kPingFrameSize);
-  server.take_output();
-  for (uint32_t i = 0; i < kMost; ++i) server.receive(ping);
-  EXPECT_FALSE(server.connection.has_failed()) << "the others were read";
-  server.receive(ping);
-  EXPECT_TRUE(server.connection.has_failed());
-  EXPECT_EQ(server.connection.failure_code(), ErrorCode::kEnhanceYourCalm);
-}
-
 TEST_F(ConnectionFlowTest, WhatTheOwnerHasQueuedIsNoAnswer) {
   Endpoint client(Role::kClient, memory_);
   client.greet();

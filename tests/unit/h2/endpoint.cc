@@ -31,7 +31,23 @@ std::vector<Seen> joined(const std::vector<Seen>& events) {
 }
 
 Limits test_limits() {
-  return {{64 * 1024, 100}, 100, 65'536, 1 << 20, 1};
+  return {.header_list = {64 * 1024, 100},
+          .streams = 100,
+          .stream_window = 65'536,
+          .connection_window = 1 << 20,
+          .first_stream_id = 1,
+          .continuations = 8,
+          .replies = 1000,
+          .reply_bytes = 64 * 1024,
+          .settings_entries = 32,
+          .priorities = 100,
+          .resets = {1000, 33},
+          .early_resets = {200, 20},
+          .settings = {20, 10},
+          .pings = {2000, 1},
+          .empty_frames = {100, 1},
+          .small_data = {1000, 100},
+          .glitches = {1000, 33}};
 }
 
 Endpoint::Endpoint(Role role, Memory& shared, const Limits& limits)

@@ -4,6 +4,7 @@
 
 #include "allocations.h"
 #include "base/assert.h"
+#include "config/limit_fields.h"
 
 namespace ringway::proxy {
 namespace {
@@ -71,15 +72,13 @@ std::vector<SeenFrame> Link::of_type(uint8_t type, uint8_t flags) const {
 
 config::Snapshot Rig::plain_snapshot(uint32_t endpoints) {
   config::Snapshot made;
-  made.limits = {.header_list_bytes = 16 * base::kKiB,
-                 .header_fields = 100,
-                 .streams = 100,
-                 .connections = 16,
-                 .window_bytes = 65'535,
-                 .connection_window_bytes = 1 * base::kMiB,
-                 .upstream_window_bytes = 65'535,
-                 .pending_calls = 50,
-                 .replay_bytes = 64 * base::kKiB};
+  made.limits = config::initial_limits();
+  made.limits.header_list_bytes = 16 * base::kKiB;
+  made.limits.streams = 100;
+  made.limits.connections = 16;
+  made.limits.window_bytes = made.limits.upstream_window_bytes = 65'535;
+  made.limits.connection_window_bytes = 1 * base::kMiB;
+  made.limits.pending_calls = 50;
   config::ClusterConfig cluster;
   cluster.name = "shop";
   for (uint32_t i = 0; i < endpoints; ++i) {

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "base/prng.h"
+#include "proxy/h2_limits.h"
 #include "rig.h"
 
 namespace ringway::proxy {
@@ -14,12 +15,8 @@ namespace {
 // Connects to the endpoint on a connection whose ids begin so late that it has only `ids` of them.
 void connect_late(Rig& rig, base::Handle<Connection> handle, uint32_t ids) {
   Connection& connection = *rig.proxy->connections().find(handle);
-  const config::Limits& limits = rig.snapshot.limits;
-  const h2::Limits late = {{limits.header_list_bytes, limits.header_fields},
-                           0,
-                           limits.upstream_window_bytes,
-                           limits.connection_window_bytes,
-                           h2::kStreamIdMax - 2 * (ids - 1)};
+  h2::Limits late = h2_limits(rig.snapshot.limits, h2::Role::kClient);
+  late.first_stream_id = h2::kStreamIdMax - 2 * (ids - 1);
   std::destroy_at(&connection.h2);
   std::construct_at(&connection.h2, h2::Role::kClient, late, rig.proxy->memory(), handle.index);
   rig.connect(handle);

@@ -115,6 +115,7 @@ void ShardRig::make(uint32_t shards) {
     options.placement = placement.get();
     options.log = &logs_.emplace_back(*bell_, config::LogLevel::kDebug, 0);
     options.seed = i + 1;
+    options.sockets_max = sockets_max;
     options.stopped_count = &stopped_count_;
     options.stopped_event = stopped_event_.get();
     auto shard = Shard::create(std::move(options));

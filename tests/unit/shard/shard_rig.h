@@ -71,6 +71,7 @@ class ShardRig {
 
   // Before start(). The addresses are real already, so that clients may connect and be served later.
   config::Snapshot snapshot;
+  uint32_t sockets_max = UINT32_MAX;  // see Shard::Options
   // Windows that hold everything and sockets towards clients that hold little, so that sockets alone hold anything up.
   void let_sockets_block(int send_buffer_bytes);
   // The same for what goes to the endpoints, of those connections that are made from now on.
@@ -117,6 +118,12 @@ class ShardRig {
     return true;
   }
 
+  // Tells all shards how short of memory the process is.
+  void press(proxy::Pressure pressure) {
+    for (const auto& mailbox : mailboxes) {
+      mailbox->post(shard_count(), {MessageKind::kPressure, -1, static_cast<uint32_t>(pressure)});
+    }
+  }
   void post(uint32_t shard, MessageKind kind) { mailboxes[shard]->post(shard_count(), {kind, -1, 0}); }
   // Ends all shards and their threads; their counters may be read then.
   [[nodiscard]] bool drain(MessageKind kind = MessageKind::kDrain);

@@ -1,0 +1,104 @@
+// The accounts of what a peer makes us do without an answer that costs it as much: floods and their slow forms.
+#include "h2/connection.h"
+
+namespace ringway::h2 {
+namespace {
+
+struct LimitText {
+  std::string_view key;
+  std::string_view breach;  // why the connection ends, with the key; empty: the owner's, which finds its own words
+};
+
+constexpr LimitText kTexts[] = {
+    {"limits.header_list", ""},
+    {"limits.continuations", "header block of too many fragments or octets (limits.continuations)"},
+    {"limits.streams", ""},
+    {"RFC 9113 section 5.1.1", ""},
+    {"limits.resets", "too many streams reset (limits.resets)"},
+    {"limits.early_resets", "too many streams reset before their response (limits.early_resets)"},
+    {"limits.replies", "too many answers are not read (limits.replies)"},
+    {"limits.reply_bytes", "answers are not read (limits.reply_bytes)"},
+    {"limits.settings_entries", "too many settings in one frame (limits.settings_entries)"},
+    {"limits.settings", "too many SETTINGS frames (limits.settings)"},
+    {"limits.pings", "too many PING frames without a call (limits.pings)"},
+    {"limits.priorities", "too many PRIORITY frames (limits.priorities)"},
+    {"limits.empty_frames", "too many empty frames (limits.empty_frames)"},
+    {"limits.small_data", "too many tiny DATA frames (limits.small_data)"},
+    {"limits.glitches", "too much that a sound peer does not do (limits.glitches)"},
+    {"limits.preface_timeout", ""},
+    {"limits.header_timeout", ""},
+    {"limits.idle_timeout", ""},
+    {"limits.connection_age", ""},
+    {"limits.stall_timeout", ""},
+    {"limits.connection_memory", ""},
+    {"limits.connections", ""},
+    {"limits.per_source", ""},
+    {"limits.pending_calls", ""},
+    {"limits.replay", ""},
+    {"shards.memory", ""},
+    {"limits.process_memory", ""},
+    {"limits.descriptors", ""},
+};
+static_assert(std::size(kTexts) == static_cast<size_t>(LimitKind::kCount));
+
+}  // namespace
+
+std::string_view key_of(LimitKind kind) noexcept {
+  return kTexts[static_cast<size_t>(kind)].key;
+}
+
+bool Connection::pass_limit(LimitKind kind) {
+  count_limit(kind);
+  fail(ErrorCode::kEnhanceYourCalm, kTexts[static_cast<size_t>(kind)].breach);
+  return false;
+}
+
+bool Connection::charge(LimitKind kind, Allowance& allowance, Rate rate, uint32_t percent) {
+  if (has_failed_) return false;
+  return allowance.take(rate, memory_->now_ns, percent) || pass_limit(kind);
+}
+
+// At three quarters of what is allowed a client is told to go, while nothing of it is lost yet.
+bool Connection::charge_glitch(uint32_t percent) {
+  if (!charge(LimitKind::kGlitches, glitches_, limits_.glitches, percent)) return false;
+  if (role_ == Role::kServer && !has_told_glitches_ && glitches_.is_nearly_used(limits_.glitches, memory_->now_ns)) {
+    has_told_glitches_ = true;
+    notices_ |= kNoticeGlitches;
+  }
+  return true;
+}
+
+// Resets are what a server's calls may end by; of a client they are work for nothing (CVE-2023-44487, CVE-2025-8671).
+bool Connection::charge_reset(bool is_early) {
+  if (role_ == Role::kClient) return true;
+  if (is_early && !charge(LimitKind::kEarlyResets, early_resets_, limits_.early_resets)) return false;
+  return charge(LimitKind::kResets, resets_, limits_.resets);
+}
+
+void Connection::charge_early_reset() {
+  charge(LimitKind::kEarlyResets, early_resets_, limits_.early_resets);
+}
+
+bool Connection::charge_reply() {
+  return ++replies_ <= limits_.replies || has_failed_ || pass_limit(LimitKind::kReplies);
+}
+
+// What a receive call leaves to be said, behind its other events.
+void Connection::tell_notices() {
+  if ((notices_ & kNoticeGlitches) != 0) add_connection_event(EventKind::kGlitches);
+  if ((notices_ & kNoticeIdsEnding) != 0) add_connection_event(EventKind::kIdsEnding);
+  notices_ = 0;
+}
+
+// Validated and ignored (RFC 9113 section 5.3.2).
+void Connection::on_priority(FrameHeader header) {
+  if (header.stream_id == 0) return fail(ErrorCode::kProtocolError, "PRIORITY on stream 0");
+  const uint64_t allowed = uint64_t{limits_.priorities} + last_peer_stream_id_ / 2;
+  if (++priorities_ > allowed) {
+    pass_limit(LimitKind::kPriorities);
+  } else if (header.length != 5) {
+    if (Stream* stream = streams_.find(header.stream_id)) fail_stream(*stream, ErrorCode::kFrameSizeError);
+  }
+}
+
+}  // namespace ringway::h2

@@ -1,0 +1,42 @@
+// How many connections each client address has, over all shards, where limits.per_source asks for it. Looked at when a
+// connection comes and goes, never by a request, so that a lock is good enough.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <mutex>
+#include <vector>
+
+#include "io/address.h"
+
+namespace ringway::shard {
+
+// An IPv4 address, or the /64 of an IPv6 one, which is what one client may call its own; as an IPv6 address.
+using Source = std::array<uint8_t, 16>;
+
+class SourceTable {
+ public:
+  // Unix sockets have no addresses to tell apart: nothing is counted for them, and `source` is all zero.
+  static Source source_of(const io::Address& peer) noexcept;
+
+  // One more connection of `source`; false, and nothing is counted, where it has `most` already. Any thread.
+  bool add(const Source& source, uint32_t most);
+  void remove(const Source& source);
+  // Addresses that have connections.
+  uint32_t size() const;
+
+ private:
+  struct Entry {
+    Source source;
+    uint32_t count = 0;  // 0: free
+  };
+  uint32_t home(const Source& source) const noexcept;
+  uint32_t find(const Source& source) const noexcept;
+  void grow();
+
+  mutable std::mutex mutex_;
+  std::vector<Entry> entries_;  // open addressing, never more than half full; a power of two
+  uint32_t used_ = 0;
+};
+
+}  // namespace ringway::shard
