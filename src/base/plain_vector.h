@@ -29,7 +29,7 @@ class PlainVector {
   T& add_reserved() noexcept { return elements_[size_++]; }
 
   // An element with indeterminate members.
-  T& add() {
+  [[gnu::always_inline]] T& add() {
     if (size_ == capacity_) [[unlikely]]
       grow(size_ + 1);
     return elements_[size_++];

@@ -107,7 +107,7 @@ class Proxy {
   }
   // Acts on what a receive call has brought. No event is added meanwhile: nothing that acts calls receive().
   template <typename Act>
-  void work_off_events(Connection& connection, uint64_t now_ns, Act&& act_on_stream) {
+  [[gnu::always_inline]] void work_off_events(Connection& connection, uint64_t now_ns, Act&& act_on_stream) {
     for (const h2::Event& event : memory_.events) {
       if (h2::Stream* const stream = memory_.streams.find(event.stream)) [[likely]] {
         act_on_stream(*stream, event);

@@ -357,7 +357,7 @@ void Proxy::retry(Exchange& exchange, uint64_t now_ns) {
 }
 
 // Last, so that what it calls is seen before.
-void Proxy::work_off_downstream_events(Connection& downstream, uint64_t now_ns) {
+[[gnu::noinline]] void Proxy::work_off_downstream_events(Connection& downstream, uint64_t now_ns) {
   work_off_events(downstream, now_ns, [&](h2::Stream& stream, const h2::Event& event) {
     on_downstream_event(downstream, stream, event, now_ns);
   });

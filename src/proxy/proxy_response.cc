@@ -93,7 +93,7 @@ void Proxy::release_if_ended(Exchange& exchange, uint64_t now_ns) {
   end_streams(exchange, now_ns);
 }
 
-inline void Proxy::note_grpc_status(Exchange& exchange, const h2::Event& event) noexcept {
+[[gnu::always_inline]] inline void Proxy::note_grpc_status(Exchange& exchange, const h2::Event& event) noexcept {
   const uint16_t position = memory_.head_of(event).grpc_status;
   if (position == 0) return;
   const h2::Field& field = memory_.fields_of(event).data()[position - 1u];
@@ -350,14 +350,14 @@ void Proxy::write_access_log(const Exchange& exchange, uint64_t now_ns) {
 }
 
 // Last, so that what it calls is seen before.
-void Proxy::work_off_upstream_events(Connection& upstream, uint64_t now_ns) {
+[[gnu::noinline]] void Proxy::work_off_upstream_events(Connection& upstream, uint64_t now_ns) {
   work_off_events(upstream, now_ns, [&](h2::Stream& stream, const h2::Event& event) {
     on_upstream_event(upstream, stream, event, now_ns);
   });
 }
 
-inline void Proxy::on_upstream_event(Connection& upstream, h2::Stream& stream, const h2::Event& event,
-                                     uint64_t now_ns) {
+[[gnu::always_inline]] inline void Proxy::on_upstream_event(Connection& upstream, h2::Stream& stream,
+                                                            const h2::Event& event, uint64_t now_ns) {
   Exchange& exchange = exchange_of(stream);
   switch (event.kind) {
     case h2::EventKind::kData: return on_response_data(upstream, stream, exchange, event, now_ns);
