@@ -19,17 +19,20 @@ struct Listener;
 struct DirtyLink : base::ListLink {};
 
 // What a timer is for is told by its owner's type; the wheel hands back the timer alone.
-enum class TimerOwner : uint8_t { kConnection, kExchange };
+enum class TimerOwner : uint8_t { kConnection, kExchange, kEndpoint };
 
 struct OwnedTimer : base::Timer {
   explicit OwnedTimer(TimerOwner owner_kind) noexcept : owner(owner_kind) {}
   const TimerOwner owner;
 };
 
-//   connecting (upstream only) --> open --> draining (no new streams) --> closing (flush, then close) --> gone
-//        |                          |                                        ^
-//        +--------------------------+------- failure, end of input ----------+
-enum class ConnectionState : uint8_t { kConnecting, kOpen, kDraining, kClosing };
+//   connecting --> greeting --> open --> draining (no new streams) --> closing (flush, then close) --> gone
+//        |             |         |                                        ^
+//        +-------------+---------+------- failure, end of input ----------+
+//
+// Upstream alone: connecting, and greeting, which waits for the peer's SETTINGS. gRPC servers send them at once; a call
+// that went before them might meet a smaller stream limit than it assumed, or a peer that speaks something else.
+enum class ConnectionState : uint8_t { kConnecting, kGreeting, kOpen, kDraining, kClosing };
 
 struct Connection : DirtyLink, OwnedTimer {
   Connection(h2::Role role, const h2::Limits& limits, h2::Memory& memory, uint32_t slot) noexcept
@@ -47,7 +50,7 @@ struct Connection : DirtyLink, OwnedTimer {
   ConnectionState state = ConnectionState::kOpen;
   base::Handle<Connection> handle;
   io::Address peer;
-  uint64_t opened_ns = 0;
+  uint64_t opened_ns = 0;     // accepted; upstream: when it began to take calls
   uint64_t received_ns = 0;   // when bytes last came
   uint64_t ping_sent_ns = 0;  // 0: none is unanswered
   uint64_t last_ping_ns = 0;

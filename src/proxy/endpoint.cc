@@ -20,20 +20,37 @@ std::vector<uint32_t> weights_of(const config::ClusterConfig& config) {
 
 }  // namespace
 
-Endpoint::Endpoint(Cluster& owner, const config::EndpointConfig& config)
-    : cluster(owner), address(config.address), name(config.address.text()) {}
+Endpoint::Endpoint(Cluster& of, const config::EndpointConfig& config)
+    : OwnedTimer(TimerOwner::kEndpoint), cluster(of), address(config.address), name(config.address.text()) {}
 
-void Endpoint::note_failure(uint64_t now_ns, std::string_view error, base::Prng& prng) {
-  const uint64_t backoff_ns = std::min(kBackoffFirst_ns << std::min(failures, 10u), kBackoffMax_ns);
+void Endpoint::back_off(uint32_t doublings, uint64_t now_ns, base::Prng& prng) noexcept {
+  const uint64_t backoff_ns = std::min(kBackoffFirst_ns << std::min(doublings, 10u), kBackoffMax_ns);
   retry_at_ns = now_ns + static_cast<uint64_t>(static_cast<double>(backoff_ns) * (0.8 + 0.4 * prng.unit()));
+}
+
+void Endpoint::note_failure(uint64_t now_ns, std::string_view sentence, base::Prng& prng) {
+  back_off(failures, now_ns, prng);
   ++failures;
-  last_error = error;
+  failure = sentence;
+  is_suspect = !has_open_connection();
 }
 
 void Endpoint::note_success() noexcept {
   failures = 0;
-  retry_at_ns = 0;
-  last_error.clear();
+  failure.clear();
+  is_suspect = false;
+}
+
+void Endpoint::note_end(bool is_early, uint64_t now_ns, base::Prng& prng) {
+  is_suspect = !has_open_connection();
+  if (is_suspect) {
+    // What is known of further connections is out of date: one is tried at once.
+    failures = 0;
+    failure.clear();
+    retry_at_ns = 0;
+  }
+  short_lives = is_early ? short_lives + 1 : 0;
+  if (short_lives > kShortLivesFree) back_off(short_lives - kShortLivesFree - 1, now_ns, prng);
 }
 
 Cluster::Cluster(const config::ClusterConfig& cluster_config, uint32_t start)
@@ -41,6 +58,11 @@ Cluster::Cluster(const config::ClusterConfig& cluster_config, uint32_t start)
   for (const config::EndpointConfig& endpoint : cluster_config.endpoints) {
     endpoints.push_back(std::make_unique<Endpoint>(*this, endpoint));
   }
+}
+
+Endpoint* Cluster::pick_suspect(uint64_t now_ns) noexcept {
+  const uint32_t index = round_robin_.pick([&](uint32_t i) { return endpoints[i]->may_be_awaited(now_ns); });
+  return index != routing::kNoEndpoint ? endpoints[index].get() : nullptr;
 }
 
 }  // namespace ringway::proxy

@@ -9,7 +9,6 @@
 #include "base/intrusive_list.h"
 #include "base/prng.h"
 #include "config/snapshot.h"
-#include "io/error.h"
 #include "proxy/connection.h"
 #include "proxy/exchange.h"
 #include "routing/round_robin.h"
@@ -18,26 +17,52 @@ namespace ringway::proxy {
 
 class Cluster;
 
-class Endpoint {
+//   untried --> up (a connection takes calls) <--> suspect (the last one went, or none could be made)
+//      |                                              ^
+//      +----------------------------------------------+
+//
+// A suspect endpoint is connected to again without a call that waits for it; calls go to others while there are others.
+// Its timer runs while a connection is wanted and may not be opened yet.
+class Endpoint : public OwnedTimer {
  public:
-  Endpoint(Cluster& owner, const config::EndpointConfig& config);
+  Endpoint(Cluster& of, const config::EndpointConfig& config);
 
   Cluster& cluster;
   const io::Address address;
   const std::string name;                // the address as text
-  std::vector<Connection*> connections;  // those that take calls or will; one that closes leaves first
-  uint32_t connecting_count = 0;
+  std::vector<Connection*> connections;  // those that take calls or will; one that closes or drains leaves first
+  uint32_t connecting_count = 0;         // of them, those that do not take calls yet
   base::IntrusiveList<Exchange, WaitLink> waiting;  // for a connection or a stream slot, oldest first
   uint32_t waiting_count = 0;
 
-  // After a failed connect the endpoint is passed over until the back-off ends, then the next call tries it.
-  uint64_t retry_at_ns = 0;
-  uint32_t failures = 0;   // in a row
-  std::string last_error;  // "connection refused"; empty when the last attempt succeeded
+  bool is_suspect = false;
+  uint64_t retry_at_ns = 0;  // no connection is opened before
+  uint32_t failures = 0;     // to open one, in a row
+  uint32_t short_lives = 0;  // of connections, in a row
+  std::string failure;       // the latest, as a sentence that names the endpoint; empty: the latest attempt succeeded
 
-  bool is_backing_off(uint64_t now_ns) const noexcept { return now_ns < retry_at_ns; }
-  void note_failure(uint64_t now_ns, std::string_view error, base::Prng& prng);
+  bool has_open_connection() const noexcept { return connections.size() > connecting_count; }
+  // What it has shown calls for care: connections are opened one by one.
+  bool is_unsteady() const noexcept { return failures != 0 || short_lives > kShortLivesFree; }
+  // A call that has no better endpoint may wait for this suspect one.
+  bool may_be_awaited(uint64_t now_ns) const noexcept {
+    return connecting_count != 0 || now_ns >= retry_at_ns || failures == 0;
+  }
+
+  // No connection could be opened.
+  void note_failure(uint64_t now_ns, std::string_view sentence, base::Prng& prng);
+  // A connection takes calls.
   void note_success() noexcept;
+  // A connection that took calls takes none any more, and has left the list. `is_early`: the endpoint has ended it
+  // soon.
+  void note_end(bool is_early, uint64_t now_ns, base::Prng& prng);
+
+ private:
+  // A server that restarts or sheds load ends a few connections early; one that ends each after a call or two has no
+  // use for the next one at once.
+  static constexpr uint32_t kShortLivesFree = 10;
+
+  void back_off(uint32_t doublings, uint64_t now_ns, base::Prng& prng) noexcept;
 };
 
 class Cluster {
@@ -48,19 +73,20 @@ class Cluster {
   const config::ClusterConfig& config;
   std::vector<std::unique_ptr<Endpoint>> endpoints;
 
-  // The endpoint for the next call: one that is not backing off, else null. `not_this` is passed over if there is
-  // another.
+  // The endpoint for the next call; null: none can be reached. `not_this` is passed over if there is another.
   Endpoint* pick(uint64_t now_ns, const Endpoint* not_this) noexcept {
     const uint32_t index = round_robin_.pick([&](uint32_t i) {
       const Endpoint* const endpoint = endpoints.data()[i].get();
-      return endpoint != not_this && !endpoint->is_backing_off(now_ns);
+      return endpoint != not_this && !endpoint->is_suspect;
     });
     if (index != routing::kNoEndpoint) [[likely]]
       return endpoints.data()[index].get();
-    return not_this != nullptr ? pick(now_ns, nullptr) : nullptr;
+    return not_this != nullptr ? pick(now_ns, nullptr) : pick_suspect(now_ns);
   }
 
  private:
+  Endpoint* pick_suspect(uint64_t now_ns) noexcept;
+
   routing::RoundRobin round_robin_;
 };
 

@@ -74,9 +74,11 @@ struct Exchange : WaitLink, OwnedTimer {
   bool is_committed = false;  // response headers went downstream
   bool is_finished = false;   // both streams are gone; the slot goes at the end of the turn
   bool has_response_ended = false;
+  bool is_unsent = false;      // the attempt's connection broke before its HEADERS left
   bool rst_after_end = false;  // tell the client to stop sending once the response has left
   uint8_t attempts = 0;
   uint8_t informational_count = 0;  // 1xx responses so far
+  uint16_t failed_connects = 0;     // it waited for
   uint16_t timeout_position = 0;    // of grpc-timeout in `headers`, one-based; 0: none
   LocalReason reason = LocalReason::kNone;
   uint16_t http_status = 0;

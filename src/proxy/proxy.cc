@@ -59,6 +59,9 @@ Proxy::~Proxy() {
     exchange.trailers.release(memory_);
     exchange.body.release(memory_.blocks);
   });
+  for (const std::unique_ptr<Cluster>& cluster : clusters_) {
+    for (const std::unique_ptr<Endpoint>& endpoint : cluster->endpoints) timers_.cancel(*endpoint);
+  }
   connections_.for_each([this](Connection& connection) {
     timers_.cancel(connection);
     if (static_cast<DirtyLink&>(connection).is_linked()) static_cast<DirtyLink&>(connection).unlink();
@@ -86,31 +89,6 @@ Connection* Proxy::accept(uint32_t listener, const io::Address& peer, uint64_t n
   return connection;
 }
 
-void Proxy::connected(Connection& connection, uint64_t now_ns) {
-  Endpoint& endpoint = *connection.endpoint;
-  connection.state = ConnectionState::kOpen;
-  connection.received_ns = now_ns;
-  timers_.cancel(connection);
-  --endpoint.connecting_count;
-  endpoint.note_success();
-  connection.h2.start();
-  mark(connection);
-  serve_waiting(endpoint, now_ns);
-}
-
-void Proxy::connect_failed(Connection& connection, io::Error error, uint64_t now_ns) {
-  if (connection.state != ConnectionState::kConnecting) return;
-  Endpoint& endpoint = *connection.endpoint;
-  ++counters_.connect_failures;
-  --endpoint.connecting_count;
-  endpoint.note_failure(now_ns, io::describe(error), prng_);
-  log(config::LogLevel::kWarn, LogKind::kEndpoint, now_ns, "cluster {}: endpoint {}: connect failed: {}",
-      endpoint.cluster.config.name, endpoint.name, endpoint.last_error);
-  begin_closing(connection, now_ns);
-  drop_from_endpoint(connection);
-  fail_waiting(endpoint, now_ns);
-}
-
 void Proxy::receive(Connection& connection, std::span<const uint8_t> bytes, uint64_t now_ns) {
   connection.received_ns = now_ns;
   connection.ping_sent_ns = 0;
@@ -127,6 +105,10 @@ void Proxy::receive(Connection& connection, std::span<const uint8_t> bytes, uint
         "{} {}: closed with {}: {}", connection.is_upstream() ? "endpoint" : "client",
         connection.is_upstream() ? connection.endpoint->name : connection.client_text,
         h2::name_of(connection.h2.failure_code()), connection.h2.failure_reason());
+    if (connection.state == ConnectionState::kGreeting) {
+      return fail_to_open(connection,
+                          Text("endpoint {}: {}", connection.endpoint->name, connection.h2.failure_reason()), now_ns);
+    }
     return end_connection(connection, connection.h2.failure_reason(), now_ns);
   }
   if (!connection.h2.output().is_empty() || connection.h2.wants_gather()) mark(connection);
@@ -142,7 +124,11 @@ void Proxy::receive(Connection& connection, std::span<const uint8_t> bytes, uint
 void Proxy::on_connection_event(Connection& connection, const h2::Event& event, uint64_t now_ns) {
   switch (event.kind) {
     case h2::EventKind::kSettings:
-      if (connection.is_upstream()) serve_waiting(*connection.endpoint, now_ns);
+      if (connection.state == ConnectionState::kGreeting) {
+        greeted(connection, now_ns);
+      } else if (connection.is_upstream()) {
+        serve_waiting(*connection.endpoint, now_ns);
+      }
       break;
     case h2::EventKind::kPingAck:
       if (connection.awaits_drain_ping) finish_drain_step(connection, now_ns);
@@ -164,8 +150,8 @@ void Proxy::on_goaway(Connection& connection, const h2::Event& event, uint64_t n
     log(event.code == h2::ErrorCode::kNoError ? config::LogLevel::kInfo : config::LogLevel::kWarn, LogKind::kEndpoint,
         now_ns, "endpoint {}: GOAWAY {} (last stream {}) {}", connection.endpoint->name, h2::name_of(event.code),
         event.last_stream_id, debug);
+    drop_from_endpoint(connection, now_ns);
     if (connection.state == ConnectionState::kOpen) connection.state = ConnectionState::kDraining;
-    drop_from_endpoint(connection);
     // What the endpoint has not taken is provably unprocessed (RFC 9113 section 6.8).
     ending_.clear();
     connection.h2.streams().for_each([&](h2::Stream& stream) {
@@ -184,7 +170,7 @@ void Proxy::on_goaway(Connection& connection, const h2::Event& event, uint64_t n
                  Text("endpoint {} is going away and did not take the call", exchange.endpoint->name), now_ns);
       }
     }
-    serve_waiting(*connection.endpoint, now_ns);
+    make_up_for(*connection.endpoint, now_ns);
   } else if (connection.state == ConnectionState::kOpen) {
     connection.state = ConnectionState::kDraining;
   }
@@ -213,23 +199,49 @@ void Proxy::lost(Connection& connection, io::Error error, uint64_t now_ns) {
   if (connection.state == ConnectionState::kConnecting) return connect_failed(connection, error, now_ns);
   if (connection.state == ConnectionState::kClosing) return;
   const std::string_view cause = error ? io::describe(error) : std::string_view("connection closed");
+  if (connection.state == ConnectionState::kGreeting) {
+    return fail_to_open(connection, Text("endpoint {}: {} before its SETTINGS", connection.endpoint->name, cause),
+                        now_ns);
+  }
   if (connection.is_upstream() && connection.h2.stream_count() != 0) {
     log(config::LogLevel::kWarn, LogKind::kEndpoint, now_ns, "endpoint {}: {} with {} calls in flight",
         connection.endpoint->name, cause, connection.h2.stream_count());
   }
+  if (connection.is_upstream()) withdraw_unsent(connection);
   end_connection(connection, cause, now_ns);
+}
+
+// A call whose HEADERS still lie in the output has reached nobody. Trailers look the same there; a call that has some
+// is taken for sent.
+void Proxy::withdraw_unsent(Connection& connection) {
+  std::vector<uint32_t> ids;
+  std::span<const uint8_t> octets = connection.h2.output().bytes();
+  if (octets.size() >= h2::kPreface.size() && std::equal(h2::kPreface.begin(), h2::kPreface.end(), octets.begin())) {
+    octets = octets.subspan(h2::kPreface.size());
+  }
+  while (!octets.empty()) {
+    const h2::FrameHeader frame = h2::parse_frame_header(octets.data());
+    if (frame.type == h2::FrameType::kHeaders) ids.push_back(frame.stream_id);
+    octets = octets.subspan(h2::kFrameHeaderSize + frame.length);
+  }
+  connection.h2.streams().for_each([&](h2::Stream& stream) {
+    Exchange& exchange = exchange_of(stream);
+    exchange.is_unsent = exchange.trailers.is_empty() && std::ranges::find(ids, stream.id) != ids.end();
+  });
+  // It must not leave after all.
+  connection.h2.output().release(memory_.blocks);
 }
 
 // Nothing more can come of it: its calls end, and those that wait for its endpoint get another.
 void Proxy::end_connection(Connection& connection, std::string_view cause, uint64_t now_ns) {
   begin_closing(connection, now_ns);
   end_exchanges_of(connection, cause, now_ns);
-  if (connection.is_upstream() && connection.endpoint->waiting_count != 0) serve_waiting(*connection.endpoint, now_ns);
+  if (connection.is_upstream()) make_up_for(*connection.endpoint, now_ns);
 }
 
 void Proxy::begin_closing(Connection& connection, uint64_t now_ns) {
   if (connection.state == ConnectionState::kClosing) return;
-  if (connection.is_upstream()) drop_from_endpoint(connection);
+  if (connection.is_upstream()) drop_from_endpoint(connection, now_ns);
   connection.state = ConnectionState::kClosing;
   timers_.arm(connection, now_ns + kLinger_ns);
   mark(connection);
@@ -247,17 +259,18 @@ void Proxy::advance(uint64_t now_ns) {
   ++turn_;
   timers_.advance(now_ns, [&](base::Timer& timer) {
     auto& owned = static_cast<OwnedTimer&>(timer);
-    if (owned.owner == TimerOwner::kExchange) {
-      on_deadline(static_cast<Exchange&>(owned), now_ns);
-    } else {
-      on_connection_timer(static_cast<Connection&>(owned), now_ns);
+    switch (owned.owner) {
+      case TimerOwner::kExchange: return on_deadline(static_cast<Exchange&>(owned), now_ns);
+      case TimerOwner::kConnection: return on_connection_timer(static_cast<Connection&>(owned), now_ns);
+      case TimerOwner::kEndpoint: return on_endpoint_timer(static_cast<Endpoint&>(owned), now_ns);
     }
   });
 }
 
 void Proxy::on_connection_timer(Connection& connection, uint64_t now_ns) {
   switch (connection.state) {
-    case ConnectionState::kConnecting: connect_failed(connection, io::error_from_errno(ETIMEDOUT), now_ns); break;
+    case ConnectionState::kConnecting:
+    case ConnectionState::kGreeting: on_connect_timeout(connection, now_ns); break;
     case ConnectionState::kOpen:
     case ConnectionState::kDraining:
       if (connection.awaits_drain_ping) {
@@ -386,6 +399,24 @@ void Proxy::validate() {
     ASSERT(!is_waiting || up == nullptr);
   });
   connections_.for_each([](Connection& connection) { connection.h2.validate(); });
+  for (const std::unique_ptr<Cluster>& cluster : clusters_) {
+    for (const std::unique_ptr<Endpoint>& endpoint : cluster->endpoints) validate_endpoint(*endpoint);
+  }
+}
+
+// A connection is in the list exactly while it takes calls or will; who waits has something to wait for.
+void Proxy::validate_endpoint(const Endpoint& endpoint) {
+  uint32_t connecting_count = 0;
+  for (const Connection* const connection : endpoint.connections) {
+    const bool is_open = connection->state == ConnectionState::kOpen;
+    connecting_count += !is_open;
+    ASSERT(is_open || connection->state == ConnectionState::kConnecting ||
+           connection->state == ConnectionState::kGreeting);
+  }
+  ASSERT(connecting_count == endpoint.connecting_count);
+  ASSERT(!endpoint.is_suspect || !endpoint.has_open_connection());
+  ASSERT(endpoint.waiting_count == 0 || !endpoint.connections.empty() ||
+         static_cast<const OwnedTimer&>(endpoint).is_armed());
 }
 
 }  // namespace ringway::proxy

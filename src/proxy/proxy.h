@@ -124,6 +124,8 @@ class Proxy {
   void begin_drain_step(Connection& connection, std::string_view why, uint64_t now_ns);
   void finish_drain_step(Connection& connection, uint64_t now_ns);
   void close_if_drained(Connection& connection, uint64_t now_ns);
+  void withdraw_unsent(Connection& connection);
+  static void validate_endpoint(const Endpoint& endpoint);
   void end_exchanges_of(Connection& connection, std::string_view cause, uint64_t now_ns);
   void finish_exchange(Exchange& exchange, uint64_t now_ns);
   static Exchange& exchange_of(h2::Stream& stream) noexcept { return *static_cast<Exchange*>(stream.owner); }
@@ -187,10 +189,17 @@ class Proxy {
                                                                                       : usable_of_several(endpoint);
   }
   Connection* usable_of_several(Endpoint& endpoint) noexcept;
-  void open_connection(Endpoint& endpoint, uint64_t now_ns);
+  void open_another(Endpoint& endpoint, uint64_t now_ns);
+  void restore(Endpoint& endpoint, uint64_t now_ns);
+  void open_connections(Endpoint& endpoint, size_t count, uint64_t now_ns);
   void serve_waiting(Endpoint& endpoint, uint64_t now_ns);
-  void drop_from_endpoint(Connection& connection) noexcept;
-  void fail_waiting(Endpoint& endpoint, uint64_t now_ns);
+  void drop_from_endpoint(Connection& connection, uint64_t now_ns);
+  void make_up_for(Endpoint& endpoint, uint64_t now_ns);
+  void restart_waiting(Endpoint& endpoint, uint16_t failures, uint64_t now_ns);
+  void on_endpoint_timer(Endpoint& endpoint, uint64_t now_ns);
+  void greeted(Connection& connection, uint64_t now_ns);
+  void on_connect_timeout(Connection& connection, uint64_t now_ns);
+  void fail_to_open(Connection& connection, std::string_view sentence, uint64_t now_ns);
   void retire(Connection& connection, uint64_t now_ns);
   void arm_keepalive(Connection& connection, uint64_t now_ns);
   void check_keepalive(Connection& connection, uint64_t now_ns);

@@ -123,10 +123,10 @@ void Proxy::start(Exchange& exchange, const Endpoint* not_this, uint64_t now_ns)
 
 void Proxy::fail_unreachable(Exchange& exchange, uint64_t now_ns) {
   const Cluster& cluster = *exchange.route->cluster;
-  const Endpoint& named = *cluster.endpoints.front();
+  const auto named = std::ranges::find_if(cluster.endpoints, [](const auto& each) { return !each->failure.empty(); });
   end_with(exchange, grpc::Status::kUnavailable, LocalReason::kNoEndpoint,
-           Text("no endpoint of cluster {} can be reached: endpoint {}: {}", cluster.config.name, named.name,
-                named.last_error),
+           Text("no endpoint of cluster {} can be reached: {}", cluster.config.name,
+                named != cluster.endpoints.end() ? std::string_view((*named)->failure) : "none answers"),
            now_ns);
 }
 
@@ -141,7 +141,7 @@ void Proxy::wait(Exchange& exchange, Endpoint& endpoint, uint64_t now_ns) {
   }
   endpoint.waiting.push_back(exchange);
   ++endpoint.waiting_count;
-  open_connection(endpoint, now_ns);
+  open_another(endpoint, now_ns);
 }
 
 void Proxy::stop_waiting(Exchange& exchange) noexcept {

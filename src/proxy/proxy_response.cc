@@ -192,6 +192,7 @@ void Proxy::on_upstream_lost(Exchange& exchange, std::string_view cause, uint64_
     release_if_ended(exchange, now_ns);
     return;
   }
+  if (std::exchange(exchange.is_unsent, false) && can_retry(exchange)) return retry(exchange, now_ns);
   end_with(exchange, grpc::Status::kUnavailable, LocalReason::kUpstreamLost,
            Text("endpoint {}: {} {}", exchange.endpoint->name, cause,
                 exchange.is_committed ? "in the middle of the response" : "before the response"),

@@ -4,12 +4,19 @@
 #include "base/assert.h"
 #include "base/units.h"
 #include "proxy/proxy.h"
+#include "proxy/text.h"
 
 namespace ringway::proxy {
 namespace {
 
 // To one endpoint from one shard; a peer that grants one stream a connection is bounded by this.
 constexpr size_t kConnectionsMax = 64;
+
+// Without a free slot for a connection, those who wait for one are looked after again this much later.
+constexpr uint64_t kSlotPause_ns = 50 * base::kMillisecond_ns;
+
+// A connection that takes calls for less than this has a short life.
+constexpr uint64_t kShortLife_ns = base::kSecond_ns;
 
 // An unanswered stream is looked after this often; PING itself is bound by the keepalive interval.
 constexpr uint64_t kSilence_ns = 10 * base::kSecond_ns;
@@ -29,19 +36,34 @@ Connection* Proxy::usable_of_several(Endpoint& endpoint) noexcept {
   return nullptr;
 }
 
-// Asks the shard for a connection, unless one is on its way already.
-void Proxy::open_connection(Endpoint& endpoint, uint64_t now_ns) {
+// Calls wait: as many connections as are configured, or another one, unless one is on its way already.
+void Proxy::open_another(Endpoint& endpoint, uint64_t now_ns) {
+  if (endpoint.connections.size() < endpoint.cluster.config.connections_per_shard) return restore(endpoint, now_ns);
   if (endpoint.connecting_count != 0 || endpoint.connections.size() >= kConnectionsMax) return;
-  const size_t wanted = endpoint.connections.empty() ? endpoint.cluster.config.connections_per_shard : 1;
-  for (size_t i = 0; i < wanted; ++i) {
+  open_connections(endpoint, 1, now_ns);
+}
+
+// As many connections as are configured.
+void Proxy::restore(Endpoint& endpoint, uint64_t now_ns) {
+  const size_t wanted = endpoint.cluster.config.connections_per_shard;
+  const size_t count = endpoint.connections.size();
+  if (count >= wanted) return;
+  if (!endpoint.is_unsteady()) return open_connections(endpoint, wanted - count, now_ns);
+  if (endpoint.connecting_count == 0) open_connections(endpoint, 1, now_ns);
+}
+
+// Asks the shard for that many, now or when the endpoint's pause is over.
+void Proxy::open_connections(Endpoint& endpoint, size_t count, uint64_t now_ns) {
+  if (now_ns < endpoint.retry_at_ns) return timers_.arm(endpoint, endpoint.retry_at_ns);
+  for (size_t i = 0; i < count; ++i) {
     Connection* connection = connections_.create(h2::Role::kClient, upstream_limits_, memory_, 0u);
-    if (connection == nullptr) return;
+    // No slot: one may come free.
+    if (connection == nullptr) return timers_.arm(endpoint, now_ns + kSlotPause_ns);
     connection->handle = connections_.handle(*connection);
     connection->h2.set_slot(connection->handle.index);
     connection->state = ConnectionState::kConnecting;
     connection->endpoint = &endpoint;
     connection->peer = endpoint.address;
-    connection->opened_ns = now_ns;
     timers_.arm(*connection, now_ns + endpoint.cluster.config.connect_timeout_ns);
     endpoint.connections.push_back(connection);
     ++endpoint.connecting_count;
@@ -55,7 +77,7 @@ void Proxy::serve_waiting(Endpoint& endpoint, uint64_t now_ns) {
   while (!endpoint.waiting.is_empty()) {
     Connection* connection = usable_connection(endpoint);
     if (connection == nullptr) {
-      open_connection(endpoint, now_ns);
+      open_another(endpoint, now_ns);
       return;
     }
     Exchange& exchange = endpoint.waiting.front();
@@ -64,30 +86,114 @@ void Proxy::serve_waiting(Endpoint& endpoint, uint64_t now_ns) {
   }
 }
 
-void Proxy::drop_from_endpoint(Connection& connection) noexcept {
-  std::erase(connection.endpoint->connections, &connection);
+// Before its state changes to one in which it takes no calls.
+void Proxy::drop_from_endpoint(Connection& connection, uint64_t now_ns) {
+  Endpoint& endpoint = *connection.endpoint;
+  if (std::erase(endpoint.connections, &connection) == 0) return;
+  if (connection.state == ConnectionState::kOpen) {
+    const bool is_early = now_ns - connection.opened_ns < kShortLife_ns && !connection.h2.has_used_all_ids();
+    endpoint.note_end(is_early, now_ns, prng_);
+  } else {
+    --endpoint.connecting_count;
+  }
 }
 
-// After a failed connect: those who wait go to another endpoint, or get the reason. Where other connections are open
-// they wait on for a stream of those.
-void Proxy::fail_waiting(Endpoint& endpoint, uint64_t now_ns) {
-  if (!endpoint.connections.empty()) return;
+// A connection is gone that took calls: whoever waits for this endpoint is served by what it has left or, where that is
+// nothing, by another one; and the connection is replaced.
+void Proxy::make_up_for(Endpoint& endpoint, uint64_t now_ns) {
+  if (endpoint.is_suspect) {
+    restart_waiting(endpoint, 0, now_ns);
+  } else if (endpoint.waiting_count != 0) {
+    serve_waiting(endpoint, now_ns);
+  }
+  restore(endpoint, now_ns);
+}
+
+// Those who wait go to another endpoint if there is one, or get the reason. A call goes on to so many failing endpoints
+// as the cluster has, not for ever.
+void Proxy::restart_waiting(Endpoint& endpoint, uint16_t failures, uint64_t now_ns) {
   // Calls that come back to this endpoint's list would be met again.
   uint32_t count = endpoint.waiting_count;
   while (count-- != 0 && !endpoint.waiting.is_empty()) {
     Exchange& exchange = endpoint.waiting.front();
     stop_waiting(exchange);
-    start(exchange, &endpoint, now_ns);
+    exchange.failed_connects += failures;
+    if (exchange.failed_connects < endpoint.cluster.endpoints.size()) {
+      start(exchange, &endpoint, now_ns);
+    } else {
+      fail_unreachable(exchange, now_ns);
+    }
   }
+}
+
+// The pause after failures or short lives is over.
+void Proxy::on_endpoint_timer(Endpoint& endpoint, uint64_t now_ns) {
+  if (endpoint.waiting_count != 0) serve_waiting(endpoint, now_ns);
+  restore(endpoint, now_ns);
+}
+
+void Proxy::connected(Connection& connection, uint64_t now_ns) {
+  connection.state = ConnectionState::kGreeting;
+  connection.received_ns = now_ns;
+  connection.h2.start();
+  mark(connection);
+}
+
+// The peer's SETTINGS are here: calls may go.
+void Proxy::greeted(Connection& connection, uint64_t now_ns) {
+  Endpoint& endpoint = *connection.endpoint;
+  connection.state = ConnectionState::kOpen;
+  connection.opened_ns = now_ns;
+  timers_.cancel(connection);
+  --endpoint.connecting_count;
+  if (endpoint.failures != 0) {
+    log(config::LogLevel::kInfo, LogKind::kEndpoint, now_ns, "cluster {}: endpoint {} is back after {} failed connects",
+        endpoint.cluster.config.name, endpoint.name, endpoint.failures);
+  }
+  endpoint.note_success();
+  serve_waiting(endpoint, now_ns);
+  restore(endpoint, now_ns);
+}
+
+void Proxy::connect_failed(Connection& connection, io::Error error, uint64_t now_ns) {
+  if (connection.state != ConnectionState::kConnecting) return;
+  fail_to_open(connection, Text("endpoint {}: {}", connection.endpoint->name, io::describe(error)), now_ns);
+}
+
+void Proxy::on_connect_timeout(Connection& connection, uint64_t now_ns) {
+  const uint64_t timeout_ms = connection.endpoint->cluster.config.connect_timeout_ns / base::kMillisecond_ns;
+  const bool is_whole = timeout_ms % 1000 == 0;
+  const std::string_view what = connection.state == ConnectionState::kGreeting
+                                    ? "accepted the connection and said nothing"
+                                    : "did not answer the connect";
+  fail_to_open(connection,
+               Text("endpoint {} {} (connect_timeout {}{})", connection.endpoint->name, what,
+                    is_whole ? timeout_ms / 1000 : timeout_ms, is_whole ? "s" : "ms"),
+               now_ns);
+}
+
+// `sentence` names the endpoint and what is wrong with it. Who waits goes elsewhere, unless other connections can
+// serve.
+void Proxy::fail_to_open(Connection& connection, std::string_view sentence, uint64_t now_ns) {
+  Endpoint& endpoint = *connection.endpoint;
+  ++counters_.connect_failures;
+  begin_closing(connection, now_ns);
+  // An endpoint that stays away is tried again and again: the log names it once.
+  const bool is_news = endpoint.failure != sentence;
+  endpoint.note_failure(now_ns, sentence, prng_);
+  log(is_news ? config::LogLevel::kWarn : config::LogLevel::kDebug, LogKind::kEndpoint, now_ns,
+      "cluster {}: connect failed: {}", endpoint.cluster.config.name, sentence);
+  if (endpoint.connections.empty()) restart_waiting(endpoint, 1, now_ns);
+  restore(endpoint, now_ns);
 }
 
 // The call that takes the last stream id takes its connection out of use: it leaves the endpoint's list, so that nobody
 // waits for a stream of it, and closes behind its last stream. Another is opened at once, so that the next call finds
 // one.
 void Proxy::retire(Connection& connection, uint64_t now_ns) {
+  drop_from_endpoint(connection, now_ns);
   connection.state = ConnectionState::kDraining;
-  drop_from_endpoint(connection);
-  open_connection(*connection.endpoint, now_ns);
+  restore(*connection.endpoint, now_ns);
 }
 
 void Proxy::arm_keepalive(Connection& connection, uint64_t now_ns) {

@@ -361,12 +361,10 @@ class Backend:
             connection, _ = self._socket.accept()
         except BlockingIOError:
             return
-        peer = Peer(connection, is_client=False, auto_window=self.auto_window, auto_start=not self.is_mute)
+        # Calls come after the first SETTINGS, so that limits in them hold from the first call on.
+        peer = Peer(connection, is_client=False, settings=self.settings, auto_window=self.auto_window,
+                    auto_start=not self.is_mute)
         peer.is_judged = not self.is_mute
-        if self.settings:
-            # In force from ringway's acknowledgement on: what was on its way before could not know.
-            peer.h2.update_settings(self.settings)
-            peer.flush()
         # Looked up anew each time, so that a test may change its mind.
         peer.on_stream = lambda *event: self.handler and self.handler(*event)
         self.connections.append(peer)

@@ -1,5 +1,7 @@
 """Backends with limits of their own, and backends that break the protocol."""
 
+from urllib.parse import unquote
+
 import pytest
 from h2.errors import ErrorCodes
 from h2.settings import SettingCodes
@@ -13,8 +15,6 @@ def test_backend_with_one_stream_at_a_time(proxy, loop, backend):
     backend.settings = {SettingCodes.MAX_CONCURRENT_STREAMS: 1}
     backend.handler = echo
     client = loop.client(proxy(backend, shards=1))
-    warm_up = client.call()
-    loop.until(lambda: warm_up.is_over, "the call that brings the backend's SETTINGS")
     requests = [client.call(payload=b"%d" % number) for number in range(10)]
     loop.until(lambda: all(request.is_over for request in requests), "all responses")
     for number, request in enumerate(requests):
@@ -120,12 +120,17 @@ def test_malformed_response_fails_its_call_only(proxy, loop, backend, headers):
 
 
 def test_mute_backend(proxy, loop, backend):
-    """A backend that never says a word cannot be told from a slow one; the client's deadline still ends the call."""
+    """A backend that accepts and never says a word is named; a deadline before that still ends the call."""
     backend.is_mute = True
     client = loop.client(proxy(backend, shards=1))
-    request = client.call(extra=[("grpc-timeout", "300m")])
-    loop.until(lambda: request.is_over, "the deadline")
-    assert request.trailer("grpc-status") == "4"
+    hasty = client.call(extra=[("grpc-timeout", "300m")])
+    patient = client.call()
+    loop.until(lambda: hasty.is_over, "the deadline")
+    assert hasty.trailer("grpc-status") == "4"
+    loop.until(lambda: patient.is_over, "the end of the connect time-out")
+    assert patient.trailer("grpc-status") == "14"
+    assert unquote(patient.trailer("grpc-message")).endswith(
+        f"endpoint {backend.address} accepted the connection and said nothing (connect_timeout 1s)")
 
 
 def test_ringway_never_sends_goaway_to_a_healthy_backend(proxy, loop, backend):

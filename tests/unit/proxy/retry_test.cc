@@ -211,14 +211,16 @@ TEST(Retry, WithNoEndpointLeftTheCauseIsTold) {
   EXPECT_EQ(value_of(answer, "grpc-status"), "14");
   EXPECT_EQ(value_of(answer, "grpc-message"),
             "no endpoint of cluster shop can be reached: endpoint 127.0.0.1:1001: connection refused");
-  // Once the back-off (at most 60 ms after a first failure) is over, the next call tries again.
-  rig.pass(60 * base::kMillisecond_ns);
-  const size_t wanted_before = rig.wanted.size();
-  client.peer->send_request(grpc_request(), grpc_message(3), true);
+  // Once the back-off (at most 60 ms after a first failure) is over, both are tried again, and a call waits for that.
+  rig.wanted.clear();
+  rig.pass(61 * base::kMillisecond_ns);
+  EXPECT_EQ(rig.wanted.size(), 2u);
+  const int32_t next = client.peer->send_request(grpc_request(), grpc_message(3), true);
   rig.run();
-  ASSERT_EQ(rig.wanted.size(), wanted_before + 1);
-  rig.connect(rig.wanted.back());
+  EXPECT_FALSE(client.peer->messages[next].has_headers);
+  for (const auto handle : std::exchange(rig.wanted, {})) rig.connect(handle);
   rig.run();
+  EXPECT_EQ(Rig::calls(rig.upstream(0)).size() + Rig::calls(rig.upstream(1)).size(), 1u);
   EXPECT_EQ(rig.proxy->counters().connect_failures, 2u);
 }
 
