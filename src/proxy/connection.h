@@ -31,7 +31,8 @@ struct OwnedTimer : base::Timer {
 //        +-------------+---------+------- failure, end of input ----------+
 //
 // Upstream alone: connecting, and greeting, which waits for the peer's SETTINGS. gRPC servers send them at once; a call
-// that went before them might meet a smaller stream limit than it assumed, or a peer that speaks something else.
+// that went before them might meet a smaller stream limit than it assumed, or a peer that speaks something else. A peer
+// that grants no stream at all has not greeted yet.
 enum class ConnectionState : uint8_t { kConnecting, kGreeting, kOpen, kDraining, kClosing };
 
 struct Connection : DirtyLink, OwnedTimer {

@@ -125,7 +125,7 @@ void Proxy::on_connection_event(Connection& connection, const h2::Event& event, 
   switch (event.kind) {
     case h2::EventKind::kSettings:
       if (connection.state == ConnectionState::kGreeting) {
-        greeted(connection, now_ns);
+        if (connection.h2.can_open_stream()) greeted(connection, now_ns);
       } else if (connection.is_upstream()) {
         serve_waiting(*connection.endpoint, now_ns);
       }
@@ -150,6 +150,11 @@ void Proxy::on_goaway(Connection& connection, const h2::Event& event, uint64_t n
     log(event.code == h2::ErrorCode::kNoError ? config::LogLevel::kInfo : config::LogLevel::kWarn, LogKind::kEndpoint,
         now_ns, "endpoint {}: GOAWAY {} (last stream {}) {}", connection.endpoint->name, h2::name_of(event.code),
         event.last_stream_id, debug);
+    if (connection.state == ConnectionState::kGreeting) {
+      return fail_to_open(
+          connection,
+          Text("endpoint {}: GOAWAY {} before any call", connection.endpoint->name, h2::name_of(event.code)), now_ns);
+    }
     drop_from_endpoint(connection, now_ns);
     if (connection.state == ConnectionState::kOpen) connection.state = ConnectionState::kDraining;
     // What the endpoint has not taken is provably unprocessed (RFC 9113 section 6.8).

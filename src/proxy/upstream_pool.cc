@@ -163,9 +163,9 @@ void Proxy::connect_failed(Connection& connection, io::Error error, uint64_t now
 void Proxy::on_connect_timeout(Connection& connection, uint64_t now_ns) {
   const uint64_t timeout_ms = connection.endpoint->cluster.config.connect_timeout_ns / base::kMillisecond_ns;
   const bool is_whole = timeout_ms % 1000 == 0;
-  const std::string_view what = connection.state == ConnectionState::kGreeting
-                                    ? "accepted the connection and said nothing"
-                                    : "did not answer the connect";
+  const std::string_view what = connection.state == ConnectionState::kConnecting ? "did not answer the connect"
+                                : connection.h2.can_open_stream() ? "accepted the connection and said nothing"
+                                                                  : "accepted the connection and grants no stream";
   fail_to_open(connection,
                Text("endpoint {} {} (connect_timeout {}{})", connection.endpoint->name, what,
                     is_whole ? timeout_ms / 1000 : timeout_ms, is_whole ? "s" : "ms"),

@@ -81,6 +81,33 @@ TEST_F(Greeting, TheConnectAndTheGreetingShareTheTimeout) {
   EXPECT_EQ(value_of(client.peer->messages[id].headers, "grpc-status"), "14");
 }
 
+// RFC 9113 section 5.1.2: none are granted for a short while at most.
+TEST_F(Greeting, AnEndpointThatGrantsNoStreamIsWaitedForAndNamed) {
+  rig.endpoint_options.settings = {{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 0}};
+  const int32_t first = call();
+  rig.connect(std::exchange(rig.wanted, {})[0]);
+  rig.run();
+  Link& link = rig.links.back();
+  EXPECT_TRUE(Rig::calls(link).empty());
+  EXPECT_TRUE(rig.wanted.empty()) << "another connection would be granted no more";
+  link.peer->send_settings({{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 1}});
+  rig.run();
+  EXPECT_EQ(Rig::calls(link).size(), 1u);
+  EXPECT_FALSE(client.peer->messages[first].has_headers);
+
+  // The next connection, for a second call, is granted none and keeps that.
+  const int32_t second = call();
+  rig.connect(std::exchange(rig.wanted, {})[0]);
+  rig.pass(5'100 * base::kMillisecond_ns, 100 * base::kMillisecond_ns);
+  EXPECT_FALSE(client.peer->messages[second].has_headers) << "a stream of the first connection may come free";
+  rig.lose(link, ECONNRESET);
+  for (const auto handle : std::exchange(rig.wanted, {})) rig.connect(handle);
+  rig.pass(5'100 * base::kMillisecond_ns, 100 * base::kMillisecond_ns);
+  EXPECT_EQ(message_of(second),
+            "no endpoint of cluster shop can be reached: endpoint 127.0.0.1:1001 accepted the connection and grants no "
+            "stream (connect_timeout 5s)");
+}
+
 TEST_F(Greeting, AConnectWithoutAnAnswerIsNamed) {
   const int32_t id = call();
   rig.pass(5'100 * base::kMillisecond_ns, 100 * base::kMillisecond_ns);
@@ -96,6 +123,22 @@ TEST_F(Greeting, AnEndpointThatHangsUpFirstIsNamed) {
   EXPECT_EQ(message_of(id),
             "no endpoint of cluster shop can be reached: endpoint 127.0.0.1:1001: connection closed before its "
             "SETTINGS");
+  EXPECT_EQ(rig.proxy->counters().connect_failures, 1u);
+}
+
+// Else it would be connected to again without a pause.
+TEST_F(Greeting, AnEndpointThatGoesAwayBeforeItGrantsAStreamIsAFailedConnect) {
+  rig.endpoint_options.settings = {{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 0}};
+  const int32_t id = call();
+  rig.connect(std::exchange(rig.wanted, {})[0]);
+  Link& link = rig.links.back();
+  nghttp2_submit_goaway(link.peer->session(), NGHTTP2_FLAG_NONE, 0, NGHTTP2_ENHANCE_YOUR_CALM, nullptr, 0);
+  rig.run();
+  EXPECT_TRUE(link.is_gone);
+  EXPECT_TRUE(rig.wanted.empty());
+  EXPECT_EQ(message_of(id),
+            "no endpoint of cluster shop can be reached: endpoint 127.0.0.1:1001: GOAWAY ENHANCE_YOUR_CALM before any "
+            "call");
   EXPECT_EQ(rig.proxy->counters().connect_failures, 1u);
 }
 
