@@ -20,6 +20,7 @@ constexpr void for_each_limit(AnyLimits& limits, Visit&& visit) {
   visit(LimitId::kUpstreamWindow, limits.upstream_window_bytes);
   visit(LimitId::kPendingCalls, limits.pending_calls);
   visit(LimitId::kReplay, limits.replay_bytes);
+  visit(LimitId::kReplayTotal, limits.replay_total_bytes);
   visit(LimitId::kPerSource, limits.per_source);
   visit(LimitId::kContinuations, limits.continuations);
   visit(LimitId::kReplies, limits.replies);

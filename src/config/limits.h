@@ -32,6 +32,7 @@ enum class LimitId : uint8_t {
   kUpstreamWindow,
   kPendingCalls,
   kReplay,
+  kReplayTotal,
   kPerSource,
   kContinuations,
   kReplies,
@@ -121,6 +122,11 @@ inline constexpr std::array kLimits = {
           "A bound on memory, far above what a start under load queues up."},
     Limit{LimitId::kReplay, "limits.replay", Unit::kBytes, 64 * detail::kKiB, 1, 16 * detail::kMiB, "none is kept",
           false, "Request bytes kept while a call may still be sent elsewhere; a longer one can no longer be retried."},
+    Limit{
+        LimitId::kReplayTotal, "limits.replay_total", Unit::kBytes, 16 * detail::kMiB, 64 * detail::kKiB,
+        16 * detail::kKiB* detail::kMiB, "", false,
+        "What the calls of one shard keep for that together; at it further calls can no longer be retried. Messages of "
+        "up to 64 bytes do not count."},
     Limit{LimitId::kPerSource, "limits.per_source", Unit::kCount, 0, 1, 1'000'000, "no limit", false,
           "Client connections from one address (of IPv6, one /64); the next one is closed at once. Off, because a "
           "balancer in front is one address."},

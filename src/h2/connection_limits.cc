@@ -35,6 +35,7 @@ constexpr LimitText kTexts[] = {
     {"limits.per_source", ""},
     {"limits.pending_calls", ""},
     {"limits.replay", ""},
+    {"limits.replay_total", ""},
     {"shards.memory", ""},
     {"limits.process_memory", ""},
     {"limits.descriptors", ""},

@@ -38,6 +38,7 @@ enum class LimitKind : uint8_t {
   kPerSource,
   kPendingCalls,
   kReplay,
+  kReplayTotal,
   kMemory,
   kProcessMemory,
   kDescriptors,

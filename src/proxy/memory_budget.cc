@@ -55,8 +55,7 @@ void Proxy::drop_replay_bodies() {
   exchanges_.for_each([this](Exchange& exchange) {
     // One that waits has its request nowhere else.
     if (exchange.is_finished || static_cast<WaitLink&>(exchange).is_linked() || exchange.body.is_empty()) return;
-    exchange.is_body_dropped = true;
-    exchange.body.release(memory_.blocks);
+    drop_replay_body(exchange, false);
   });
 }
 

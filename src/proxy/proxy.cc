@@ -38,6 +38,7 @@ Proxy::Proxy(const config::Snapshot& snapshot, const ProxyOptions& options, uint
       timers_(now_ns),
       connections_(snapshot.limits.connections + 65'536),
       exchanges_(stream_slots(snapshot) / 2),
+      replay_{memory_.blocks, snapshot.limits.replay_total_bytes},
       memory_budget_(snapshot.shards.memory_bytes / std::max(options.shards, 1u)) {
   for (const config::ClusterConfig& cluster : snapshot.clusters) {
     clusters_.push_back(std::make_unique<Cluster>(cluster, options.shard));
@@ -57,7 +58,7 @@ Proxy::~Proxy() {
     timers_.cancel(exchange);
     exchange.headers.release(memory_);
     exchange.trailers.release(memory_);
-    exchange.body.release(memory_.blocks);
+    exchange.body.release(replay_);
   });
   for (const std::unique_ptr<Cluster>& cluster : clusters_) {
     for (const std::unique_ptr<Endpoint>& endpoint : cluster->endpoints) timers_.cancel(*endpoint);
@@ -331,7 +332,7 @@ inline void Proxy::finish_exchange(Exchange& exchange, uint64_t now_ns) {
   if (has_access_log_) write_access_log(exchange, now_ns);
   exchange.headers.release(memory_);
   exchange.trailers.release(memory_);
-  exchange.body.release(memory_.blocks);
+  exchange.body.release(replay_);
   exchanges_.destroy(exchange);
 }
 

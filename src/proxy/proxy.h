@@ -174,6 +174,7 @@ class Proxy {
   static void write_request_fields(const config::ForwardedOptions& forwarded, std::span<const h2::Field> fields,
                                    Connection& upstream);
   static void write_forwarded(Exchange& exchange, Connection& upstream);
+  void drop_replay_body(Exchange& exchange, bool is_over_budget);
   void write_request_body(Exchange& exchange, Connection& upstream, h2::Stream& stream);
   static void write_forwarded_for(Exchange& exchange, Connection& upstream);
   void note_request_sent(Exchange& exchange, uint32_t bytes);
@@ -260,6 +261,7 @@ class Proxy {
   AccessFormatter access_formatter_;
 
   Pressure pressure_ = Pressure::kNone;
+  ReplayStore replay_;
   uint64_t memory_budget_;  // this shard's part
   uint64_t next_relief_ns_ = 0;
   uint64_t turn_ = 0;

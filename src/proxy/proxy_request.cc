@@ -272,10 +272,16 @@ void Proxy::write_request_body(Exchange& exchange, Connection& upstream, h2::Str
     upstream.h2.add_trailers(stream, exchange.trailers.fields());
     upstream.h2.end_trailers(stream);
   }
-  if (size > snapshot_.limits.replay_bytes) {
-    exchange.is_body_dropped = true;
-    exchange.body.release(memory_.blocks);
-  }
+  const bool is_too_large = size > snapshot_.limits.replay_bytes;
+  const bool is_over_budget = replay_.is_over() && exchange.body.is_in_block();
+  if (is_too_large || is_over_budget) drop_replay_body(exchange, !is_too_large);
+}
+
+// From here on the call is sent no further time.
+void Proxy::drop_replay_body(Exchange& exchange, bool is_over_budget) {
+  count_limit(is_over_budget ? h2::LimitKind::kReplayTotal : h2::LimitKind::kReplay);
+  exchange.is_body_dropped = true;
+  exchange.body.release(replay_);
 }
 
 [[gnu::always_inline]] inline void Proxy::on_request_data(Connection& downstream, h2::Stream& stream,
@@ -286,7 +292,7 @@ void Proxy::write_request_body(Exchange& exchange, Connection& upstream, h2::Str
   exchange.is_body_complete |= event.end_stream;
   const bool is_waiting = static_cast<WaitLink&>(exchange).is_linked();
   if (is_waiting) {
-    exchange.body.append(memory_.blocks, event.data());
+    exchange.body.append(replay_, event.data());
     return;
   }
   h2::Stream* upstream_stream = exchange.upstream_stream;
@@ -296,13 +302,9 @@ void Proxy::write_request_body(Exchange& exchange, Connection& upstream, h2::Str
     return;
   }
   if (!exchange.is_committed && !exchange.is_body_dropped) {
-    if (exchange.body.size() + size <= snapshot_.limits.replay_bytes) [[likely]] {
-      exchange.body.append(memory_.blocks, event.data());
-    } else {
-      count_limit(h2::LimitKind::kReplay);
-      exchange.is_body_dropped = true;
-      exchange.body.release(memory_.blocks);
-    }
+    const bool fits = exchange.body.size() + size <= snapshot_.limits.replay_bytes;
+    if (!fits || !exchange.body.try_append(replay_, event.data())) [[unlikely]]
+      drop_replay_body(exchange, fits);
   }
   Connection& upstream = *exchange.upstream;
   const uint32_t sent = upstream.h2.send_data(*upstream_stream, event.data(), event.end_stream);

@@ -107,7 +107,7 @@ void Proxy::release_if_ended(Exchange& exchange, uint64_t now_ns) {
   const h2::MessageHead& head = memory_.head_of(event);
   exchange.is_committed = true;
   exchange.http_status = head.status;
-  exchange.body.release(memory_.blocks);
+  exchange.body.release(replay_);
   if (!has_access_log_) exchange.headers.release(memory_);
   note_grpc_status(exchange, event);
   if (event.shared != nullptr) [[likely]] {

@@ -71,6 +71,7 @@ TEST(Configs, FullHasEveryKey) {
                                 "upstream_window",
                                 "pending_calls",
                                 "replay",
+                                "replay_total",
                                 "address",
                                 "x_forwarded_for",
                                 "x_forwarded_proto",

@@ -163,6 +163,70 @@ TEST_P(ReplayLimit, HoldsOnOpenConnections) {
 
 INSTANTIATE_TEST_SUITE_P(Around, ReplayLimit, testing::Values(-1, 0, 1));
 
+// Calls of 500 octets each, and room for three of them in the shard's budget, give or take an octet.
+class ReplayBudget : public testing::TestWithParam<int> {
+ protected:
+  static config::Snapshot of(uint64_t bytes) {
+    config::Snapshot snapshot = Rig::plain_snapshot();
+    snapshot.limits.replay_total_bytes = bytes;
+    return snapshot;
+  }
+
+  ReplayBudget() : rig(of(static_cast<uint64_t>(1500 + GetParam()))), client(rig.add_client()) {}
+
+  std::vector<int32_t> call(int count) {
+    std::vector<int32_t> ids;
+    for (int i = 0; i < count; ++i)
+      ids.push_back(client.peer->send_request(grpc_request(), std::string(500, 'x'), true));
+    rig.run();
+    return ids;
+  }
+  void answer(uint32_t endpoint) {
+    Link& link = rig.upstream(endpoint);
+    for (const int32_t id : Rig::calls(link)) link.peer->send_response(id, kGrpcResponse, grpc_message(1), kGrpcOk);
+    rig.run();
+  }
+  uint64_t over_budget() const { return rig.proxy->limit_hits()[static_cast<size_t>(h2::LimitKind::kReplayTotal)]; }
+
+  Rig rig;
+  Link& client;
+};
+
+TEST_P(ReplayBudget, HoldsToTheOctet) {
+  call(2);
+  answer(0);
+  answer(1);
+  // The budget is free again. The third of these goes to the first endpoint.
+  const std::vector<int32_t> ids = call(3);
+  ASSERT_EQ(Rig::calls(rig.upstream(0)).size(), 2u);
+  const bool is_within = GetParam() >= 0;
+  EXPECT_EQ(over_budget(), is_within ? 0u : 1u);
+  refuse_stream(rig.upstream(0), Rig::calls(rig.upstream(0)).back());
+  rig.run();
+  EXPECT_EQ(Rig::calls(rig.upstream(1)).size(), is_within ? 2u : 1u);
+  EXPECT_EQ(client.peer->messages[ids[2]].is_closed, !is_within);
+  EXPECT_EQ(rig.proxy->counters().retries_denied, is_within ? 0u : 1u);
+}
+
+// Calls that wait have their request nowhere else: they keep it, whatever the budget, until they are sent.
+TEST_P(ReplayBudget, CostsNoCallThatWaits) {
+  rig.connects = false;
+  const std::vector<int32_t> ids = call(8);
+  EXPECT_EQ(over_budget(), 0u);
+  for (const auto handle : std::exchange(rig.wanted, {})) rig.connect(handle);
+  rig.run();
+  EXPECT_EQ(over_budget(), GetParam() < 0 ? 6u : 5u);
+  for (const uint32_t endpoint : {0u, 1u}) {
+    for (const int32_t id : Rig::calls(rig.upstream(endpoint))) {
+      EXPECT_EQ(rig.upstream(endpoint).peer->messages.at(id).body, std::string(500, 'x'));
+    }
+    answer(endpoint);
+  }
+  for (const int32_t id : ids) EXPECT_EQ(value_of(client.peer->messages[id].trailers, "grpc-status"), "0");
+}
+
+INSTANTIATE_TEST_SUITE_P(Around, ReplayBudget, testing::Values(-1, 0, 1));
+
 TEST(Retry, NotAfterTheResponseHasBegun) {
   Rig rig;
   Link& client = rig.add_client();
