@@ -118,10 +118,13 @@ class Process:
 
 
 class Ringway(Process):
-    """The proxy under test. As a context manager it is stopped by SIGTERM and must end with code 0 and no report."""
+    """The proxy under test. As a context manager it is stopped by SIGTERM and must end with code 0 and no report.
 
-    def __init__(self, arguments):
-        super().__init__([str(BUILD / "ringway"), *arguments])
+    `within` is a command that becomes it, as env does.
+    """
+
+    def __init__(self, arguments, within=()):
+        super().__init__([*within, str(BUILD / "ringway"), *arguments])
         self.expects_clean_end = True
         try:
             ready = self.await_line(self.stderr, r"ringway ready: listening on (.+), (\d+) shards?$")

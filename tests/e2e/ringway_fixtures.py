@@ -11,18 +11,18 @@ from rawh2 import Backend, Loop
 
 @pytest.fixture
 def proxy(tmp_path):
-    """Starts ringway: proxy(upstream, ..., args=[...], shards=N) or proxy(config={...}).
+    """Starts ringway: proxy(upstream, ..., args=[...], shards=N) or proxy(config={...}); within=[...] as Ringway.
 
     At the end of the test each one still running gets SIGTERM and must end with code 0 and without any report.
     """
     with contextlib.ExitStack() as stack:
-        def start(*upstreams, args=(), shards=None, config=None):
+        def start(*upstreams, args=(), shards=None, config=None, within=()):
             if config is not None:
                 arguments = ["--config", write_config(tmp_path, config), *args]
             else:
                 addresses = [getattr(upstream, "address", upstream) for upstream in upstreams]
                 arguments = ringway_arguments(addresses, args, shards)
-            return stack.enter_context(Ringway(arguments))
+            return stack.enter_context(Ringway(arguments, within))
 
         yield start
 

@@ -143,13 +143,20 @@ def test_backend_ends_the_stream_without_trailers(proxy, loop, backend):
 
 
 RESETS = [
+    (ErrorCodes.NO_ERROR, grpc.StatusCode.INTERNAL),
     (ErrorCodes.PROTOCOL_ERROR, grpc.StatusCode.INTERNAL),
     (ErrorCodes.INTERNAL_ERROR, grpc.StatusCode.INTERNAL),
     (ErrorCodes.FLOW_CONTROL_ERROR, grpc.StatusCode.INTERNAL),
+    (ErrorCodes.SETTINGS_TIMEOUT, grpc.StatusCode.INTERNAL),
+    (ErrorCodes.STREAM_CLOSED, grpc.StatusCode.INTERNAL),
+    (ErrorCodes.FRAME_SIZE_ERROR, grpc.StatusCode.INTERNAL),
     (ErrorCodes.REFUSED_STREAM, grpc.StatusCode.UNAVAILABLE),
     (ErrorCodes.CANCEL, grpc.StatusCode.CANCELLED),
+    (ErrorCodes.COMPRESSION_ERROR, grpc.StatusCode.INTERNAL),
+    (ErrorCodes.CONNECT_ERROR, grpc.StatusCode.INTERNAL),
     (ErrorCodes.ENHANCE_YOUR_CALM, grpc.StatusCode.RESOURCE_EXHAUSTED),
     (ErrorCodes.INADEQUATE_SECURITY, grpc.StatusCode.PERMISSION_DENIED),
+    (ErrorCodes.HTTP_1_1_REQUIRED, grpc.StatusCode.INTERNAL),
 ]
 
 

@@ -16,8 +16,8 @@ RUN_LIMIT_S = 60
 class Tool(Process):
     """A listening tool. As a context manager it is stopped by SIGTERM and must end with code 0."""
 
-    def __init__(self, name, *arguments):
-        super().__init__([str(BUILD / name), "--listen", "127.0.0.1:0", *arguments])
+    def __init__(self, name, *arguments, listen="127.0.0.1:0"):
+        super().__init__([str(BUILD / name), "--listen", listen, *arguments])
         self.address = self.await_line(self.stderr, rf"^{name} ready: listening on ([0-9.]+:\d+)").group(1)
         self.port = int(self.address.rsplit(":", 1)[1])
 
