@@ -44,7 +44,7 @@ class ReplayBody {
 
   void release(ReplayStore& store) noexcept {
     small_size_ = 0;
-    if (large_.is_empty()) [[likely]]
+    if (large_.capacity() == 0) [[likely]]
       return;
     store.bytes -= large_.size();
     large_.release(store.blocks);
