@@ -78,6 +78,18 @@ void set_stream_options(int fd, uint32_t user_timeout_ms) noexcept {
   if (user_timeout_ms != 0) set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(user_timeout_ms));
 }
 
+Fd accept_waiting(int listening_fd) noexcept {
+  return Fd(accept4(listening_fd, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+}
+
+void shutdown_write(int fd) noexcept {
+  shutdown(fd, SHUT_WR);
+}
+
+void shutdown_both(int fd) noexcept {
+  shutdown(fd, SHUT_RDWR);
+}
+
 Error take_error(int fd) noexcept {
   int code = 0;
   socklen_t size = sizeof code;

@@ -52,6 +52,15 @@ std::expected<Fd, Error> stream_socket(const Address& address, uint32_t user_tim
 // TCP_NODELAY and TCP_USER_TIMEOUT on an accepted socket; nothing on a unix socket.
 void set_stream_options(int fd, uint32_t user_timeout_ms) noexcept;
 
+// A connection that waits on a listening socket; not open when there is none.
+Fd accept_waiting(int listening_fd) noexcept;
+
+// The peer sees our end behind what was sent.
+void shutdown_write(int fd) noexcept;
+// Nothing is sent or received any more: operations that wait end. A listening socket refuses from here on, and an
+// accept that is armed on it ends.
+void shutdown_both(int fd) noexcept;
+
 // SO_ERROR, as after a failed connect.
 Error take_error(int fd) noexcept;
 

@@ -1,16 +1,13 @@
 #include "shard/mailbox.h"
 
-#include <sys/eventfd.h>
-#include <unistd.h>
-
-#include <cerrno>
+#include "io/event.h"
 
 namespace ringway::shard {
 
 std::expected<std::unique_ptr<Mailbox>, io::Error> Mailbox::create(uint32_t senders) {
-  io::Fd event(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!event.is_open()) return std::unexpected(io::error_from_errno(errno));
-  std::unique_ptr<Mailbox> mailbox(new Mailbox(std::move(event)));
+  auto event = io::make_event();
+  if (!event) return std::unexpected(event.error());
+  std::unique_ptr<Mailbox> mailbox(new Mailbox(std::move(*event)));
   for (uint32_t i = 0; i < senders; ++i) {
     mailbox->queues_.push_back(std::make_unique<base::SpscQueue<Message>>(kMessagesMax));
   }
@@ -19,15 +16,12 @@ std::expected<std::unique_ptr<Mailbox>, io::Error> Mailbox::create(uint32_t send
 
 bool Mailbox::post(uint32_t sender, const Message& message) noexcept {
   if (!queues_[sender]->try_push(message)) return false;
-  const uint64_t one = 1;
-  // Fails only when the counter is at its end, and then the shard has been woken already.
-  [[maybe_unused]] const ssize_t written = write(event_.get(), &one, sizeof one);
+  io::raise_event(event_.get());
   return true;
 }
 
 void Mailbox::acknowledge() noexcept {
-  uint64_t count = 0;
-  [[maybe_unused]] const ssize_t size = read(event_.get(), &count, sizeof count);
+  io::clear_event(event_.get());
 }
 
 }  // namespace ringway::shard

@@ -3,7 +3,6 @@
 
 #include <pthread.h>
 #include <sched.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -11,6 +10,7 @@
 
 #include "base/assert.h"
 #include "base/units.h"
+#include "io/event.h"
 
 namespace ringway::shard {
 namespace {
@@ -80,8 +80,7 @@ void Shard::run() {
   spin_until_ns_ = base::saturating_add(now_ns_, snapshot_.shards.busy_poll_ns);
   while (!is_finished()) turn();
   options_.stopped_count->fetch_add(1);
-  const uint64_t one = 1;
-  [[maybe_unused]] const ssize_t written = write(options_.stopped_event, &one, sizeof one);
+  io::raise_event(options_.stopped_event);
 }
 
 bool Shard::is_finished() const noexcept {

@@ -1,6 +1,4 @@
 // What happens to a shard's sockets: accepting, connecting, receiving, sending, and the way out.
-#include <sys/socket.h>
-
 #include <algorithm>
 
 #include "base/assert.h"
@@ -143,13 +141,13 @@ void Shard::begin_drain() {
     const int fd = options_.listeners[listener];
     if (fd < 0) continue;
     for (;;) {
-      const int accepted = accept4(fd, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
-      if (accepted < 0) break;
+      io::Fd accepted = io::accept_waiting(fd);
+      if (!accepted.is_open()) break;
       options_.placement->charge(options_.index);
-      adopt(accepted, listener);
+      adopt(accepted.release(), listener);
     }
     // From here on the kernel refuses; the armed accept ends by itself.
-    shutdown(fd, SHUT_RDWR);
+    io::shutdown_both(fd);
   }
   proxy_->begin_drain(now_ns_);
 }
@@ -283,7 +281,7 @@ void Shard::advance_teardown(proxy::Connection& connection, Socket& socket) {
     if (socket.is_sending || !connection.h2.output().is_empty()) return;
     if (!socket.has_shut_write) {
       // The peer reads what we said last, and answers with its own end.
-      shutdown(socket.fd.get(), SHUT_WR);
+      io::shutdown_write(socket.fd.get());
       socket.has_shut_write = true;
     }
     if (socket.is_receiving) return;
@@ -292,7 +290,7 @@ void Shard::advance_teardown(proxy::Connection& connection, Socket& socket) {
       (socket.is_receiving || socket.send_waits || socket.is_connecting)) {
     // Once the peer has sent its end, the kernel moves a send that waits to a worker thread, and on its way there the
     // cancel does not find it; without this it would wait until TCP gives up.
-    if (socket.send_waits) shutdown(socket.fd.get(), SHUT_RDWR);
+    if (socket.send_waits) io::shutdown_both(socket.fd.get());
     socket.is_cancelling = socket.awaits_cancel = true;
     ring_.cancel_fd(socket.fd.get(), token(Operation::kCancel, connection));
   }
