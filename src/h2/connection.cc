@@ -324,6 +324,11 @@ void Connection::send_goaway(uint32_t last_stream_id, ErrorCode code, std::strin
   limit_open_streams();
 }
 
+int64_t Connection::uncredited(const Stream& stream) const noexcept {
+  const bool is_under_way = data_left_ != 0 && memory_->streams.handle(stream) == data_stream_;
+  return int64_t{recv_initial_window_} - stream.recv_window - stream.recv_owed - (is_under_way ? data_left_ : 0);
+}
+
 void Connection::validate() {
   uint32_t counted = 0;
   uint64_t pending = 0;
@@ -341,6 +346,9 @@ void Connection::validate() {
   });
   ASSERT(counted == streams_.count() && pending == pending_bytes_);
   ASSERT(send_window_ <= kWindowMax);
+  // All credit of the connection is returned on receipt.
+  const int64_t credit = recv_window_ + recv_owed_;
+  ASSERT(has_failed_ || credit == kWindowDefault || credit == int64_t{limits_.connection_window});
   ASSERT((recv_window_ >= 0 || has_failed_) && recv_window_ + recv_owed_ <= kWindowMax);
 }
 

@@ -126,6 +126,9 @@ class Connection {
   StreamMap& streams() noexcept { return streams_; }
   Memory& memory() noexcept { return *memory_; }
 
+  // Octets of DATA that were passed on and for which no credit was returned yet, of a stream on which more may come.
+  // For tests.
+  int64_t uncredited(const Stream& stream) const noexcept;
   // Aborts when an invariant does not hold. For tests.
   void validate();
 

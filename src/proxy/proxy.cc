@@ -394,35 +394,4 @@ void Proxy::end_drain(uint64_t now_ns) {
   });
 }
 
-void Proxy::validate() {
-  exchanges_.for_each([](Exchange& exchange) {
-    if (exchange.is_finished) return;
-    const h2::Stream* down = exchange.downstream_stream;
-    const h2::Stream* up = exchange.upstream_stream;
-    ASSERT(down != nullptr && down->owner == &exchange);
-    ASSERT(up == nullptr || up->owner == &exchange);
-    const bool is_waiting = static_cast<WaitLink&>(exchange).is_linked();
-    ASSERT(!is_waiting || up == nullptr);
-  });
-  connections_.for_each([](Connection& connection) { connection.h2.validate(); });
-  for (const std::unique_ptr<Cluster>& cluster : clusters_) {
-    for (const std::unique_ptr<Endpoint>& endpoint : cluster->endpoints) validate_endpoint(*endpoint);
-  }
-}
-
-// A connection is in the list exactly while it takes calls or will; who waits has something to wait for.
-void Proxy::validate_endpoint(const Endpoint& endpoint) {
-  uint32_t connecting_count = 0;
-  for (const Connection* const connection : endpoint.connections) {
-    const bool is_open = connection->state == ConnectionState::kOpen;
-    connecting_count += !is_open;
-    ASSERT(is_open || connection->state == ConnectionState::kConnecting ||
-           connection->state == ConnectionState::kGreeting);
-  }
-  ASSERT(connecting_count == endpoint.connecting_count);
-  ASSERT(!endpoint.is_suspect || !endpoint.has_open_connection());
-  ASSERT(endpoint.waiting_count == 0 || !endpoint.connections.empty() ||
-         static_cast<const OwnedTimer&>(endpoint).is_armed());
-}
-
 }  // namespace ringway::proxy

@@ -93,11 +93,12 @@ class Proxy {
   std::span<const uint64_t> limit_hits() const noexcept { return memory_.limit_hits; }
   // The shard's own: connections that it does not hand over.
   void count_limit(h2::LimitKind kind) noexcept { ++memory_.limit_hits[static_cast<uint32_t>(kind)]; }
+  uint32_t armed_timers() const noexcept { return timers_.armed_count(); }
   // Adds this shard's hop times, all routes together.
   void add_hop_times(stats::Histogram& sum) const;
   const config::Snapshot& snapshot() const noexcept { return snapshot_; }
 
-  // Aborts when an invariant does not hold. For tests.
+  // Aborts when an invariant does not hold (validate.cc). For tests.
   void validate();
 
  private:
@@ -125,7 +126,6 @@ class Proxy {
   void finish_drain_step(Connection& connection, uint64_t now_ns);
   void close_if_drained(Connection& connection, uint64_t now_ns);
   void withdraw_unsent(Connection& connection);
-  static void validate_endpoint(const Endpoint& endpoint);
   void end_exchanges_of(Connection& connection, std::string_view cause, uint64_t now_ns);
   void finish_exchange(Exchange& exchange, uint64_t now_ns);
   static Exchange& exchange_of(h2::Stream& stream) noexcept { return *static_cast<Exchange*>(stream.owner); }

@@ -71,6 +71,10 @@ class Shard {
   const ShardCounters& counters() const noexcept { return counters_; }
   const io::RingCounters& ring_counters() const noexcept { return ring_.counters(); }
   const proxy::Proxy& proxy() const noexcept { return *proxy_; }
+  proxy::Proxy& proxy() noexcept { return *proxy_; }
+
+  // Between two turns, on the shard's thread: aborts when an invariant does not hold. For tests.
+  void validate();
 
  private:
   enum class Operation : uint8_t { kAccept = 1, kRecv, kSend, kConnect, kCancel, kMailbox, kCancelAccept };
@@ -109,6 +113,8 @@ class Shard {
   void watch_mailbox();
   void read_mailbox();
   void pin() noexcept;
+
+  void validate_socket(proxy::Connection& connection);
 
   // Sockets (sockets.cc).
   void start_listening();

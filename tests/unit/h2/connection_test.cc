@@ -397,7 +397,6 @@ TEST_F(ConnectionTest, RepeatedListsOfManyConnections) {
 
 TEST_F(ConnectionTest, WithoutALimitOfThePeerThereIsNone) {
   Endpoint client(Role::kClient, memory_);
-  client.connection.start();
   for (int i = 0; i < 100; ++i) ASSERT_NE(client.connection.open_stream(nullptr), nullptr);
   EXPECT_EQ(client.connection.open_stream(nullptr), nullptr) << "before its SETTINGS";
   client.receive(wire::frame(FrameType::kSettings, 0, 0, ""));
