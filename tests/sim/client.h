@@ -1,0 +1,43 @@
+// A client: calls on one connection, and the judgement of what comes of each.
+#pragma once
+
+#include <cstdint>
+#include <map>
+
+#include "call.h"
+#include "peer.h"
+
+namespace ringway::sim {
+
+class Client : public Peer {
+ public:
+  explicit Client(World& world) : Peer(world, false) {}
+
+  void begin(Call& call);
+  void cancel(Call& call, int32_t stream);
+  bool takes_calls() const;
+  size_t open_calls() const { return calls_.size(); }
+  // For the report of calls that do not end.
+  const std::map<int32_t, Call*>& calls() const { return calls_; }
+
+ private:
+  void on_field(int32_t stream, std::string_view name, std::string_view value) override;
+  void on_headers_end(int32_t stream) override;
+  void on_octets(int32_t stream, std::string_view octets) override;
+  void on_body_end(int32_t stream) override;
+  void on_stream_end(int32_t stream, uint32_t code) override;
+  std::string_view read_body(int32_t stream, size_t size_max, bool& is_over, Fields& trailers) override;
+  void on_gone() override;
+
+  Call* call_of(int32_t stream);
+  Fields request_fields(const Call& call);
+  void send_later(Call& call, int32_t stream);
+  void finish(Call& call, Outcome outcome);
+  void judge_complete(const Call& call) const;
+  void judge_reset(const Call& call, uint32_t code) const;
+  bool may_fail(const Call& call) const;
+
+  std::map<int32_t, Call*> calls_;
+};
+
+}  // namespace ringway::sim
