@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <yaml-cpp/depthguard.h>
+#include <yaml-cpp/eventhandler.h>
 
 #include <algorithm>
+#include <sstream>
 #include <utility>
 
 #include "config/values.h"
@@ -46,20 +48,46 @@ Element child(const Place& parent, const std::string& key, const YAML::Node& key
   return element;
 }
 
+// Where a document begins; of what it holds, nothing.
+class DocumentStart : public YAML::EventHandler {
+ public:
+  YAML::Mark mark;
+
+  void OnDocumentStart(const YAML::Mark& start) override { mark = start; }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t, const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {}
+  void OnMapEnd() override {}
+};
+
+// Where a second document begins, if one does. A loop over all documents, as in YAML::LoadAll(), has no end: what the
+// parser cannot begin a document with, such as a comma, it passes over as an empty one and never steps beyond it.
+std::optional<YAML::Mark> second_document(const std::string& text) {
+  std::istringstream stream(text);
+  YAML::Parser parser(stream);
+  DocumentStart start;
+  if (!parser.HandleNextDocument(start) || !parser.HandleNextDocument(start)) return std::nullopt;
+  return start.mark;
+}
+
 }  // namespace
 
 std::optional<Element> parse_document(const std::string& text, Report& report) {
   try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(text);
-    if (documents.size() > 1) {
+    if (const auto second = second_document(text)) {
       Place place{"", 1, 1};
-      set_mark(place, documents[1].Mark());
+      set_mark(place, *second);
       report.add(place, "a second YAML document begins here, allowed: one document");
       return std::nullopt;
     }
-    if (documents.empty() || documents[0].IsNull()) return std::nullopt;
-    Element root{documents[0], {"", 1, 1}};
-    set_mark(root.place, documents[0].Mark());
+    const YAML::Node document = YAML::Load(text);
+    if (document.IsNull()) return std::nullopt;
+    Element root{document, {"", 1, 1}};
+    set_mark(root.place, document.Mark());
     return root;
   } catch (const YAML::DeepRecursion&) {
     report.add({"", 1, 1}, "lists and maps are nested too deeply");

@@ -302,8 +302,17 @@ TEST(File, WhatIsNotAConfiguration) {
   EXPECT_NE(read_text("word").report.find("t.yaml:1:1: 'word' stands where a map belongs" + top), std::string::npos);
   EXPECT_NE(read_text("a: &x [*x]").report.find("t.yaml:1:1: a: unknown key 'a'"), std::string::npos);
   EXPECT_NE(read_text("---\nlog_level: info\n---\nlog_level: warn\n")
-                .report.find("t.yaml:4:1: a second YAML document begins here"),
+                .report.find("t.yaml:3:1: a second YAML document begins here"),
             std::string::npos);
+}
+
+// What the parser of YAML would take for empty documents without end.
+TEST(File, StrayPunctuation) {
+  const std::string second = "a second YAML document begins here, allowed: one document";
+  expect_report(",", "1:1: " + second);
+  expect_report(", log_level: info", "1:1: " + second);
+  expect_report("log_level: info\n, ", "2:1: this is not YAML: end of map not found");
+  expect_report("{log_level: info}}\n", "1:18: this is not YAML: illegal flow end");
 }
 
 // One run tells of everything, in the order of the file.
