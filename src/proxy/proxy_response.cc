@@ -243,6 +243,8 @@ void Proxy::end_with(Exchange& exchange, grpc::Status status, LocalReason reason
 void Proxy::reply_locally(Exchange& exchange, grpc::Status status, std::string_view message) {
   Connection& downstream = *exchange.downstream;
   h2::Stream& stream = *exchange.downstream_stream;
+  // Reset by what came in the same read as its request: nothing may follow (RFC 9113 section 5.1).
+  if (stream.is_reset) return;
   char encoded[1024];
   const size_t encoded_size = grpc::encode_message(message, encoded);
   const h2::Field grpc_status = h2::make_field(h2::KnownName::kGrpcStatus, grpc::text_of(status));

@@ -4,10 +4,13 @@
 #include <cerrno>
 
 #include "rig.h"
+#include "wire.h"
 
 namespace ringway::proxy {
 namespace {
 
+constexpr uint8_t kData = 0;
+constexpr uint8_t kHeaders = 1;
 constexpr uint8_t kRst = 3;
 
 uint64_t replies(const Rig& rig, LocalReason reason) {
@@ -171,6 +174,45 @@ TEST(LocalReply, ToTooLargeAHeaderList) {
   rig.run();
   EXPECT_EQ(value_of(client.peer->messages.at(id).headers, "grpc-status"), "8");
   EXPECT_EQ(replies(rig, LocalReason::kHeaderListTooLarge), 1u);
+}
+
+// In one read a request that no route takes, and what ends its stream: the answer has nowhere to go.
+class UnroutedAndReset : public testing::Test {
+ protected:
+  static config::Snapshot snapshot() {
+    config::Snapshot made = Rig::plain_snapshot();
+    made.listeners[0].routes[0].path_match = config::PathMatch::kExact;
+    made.listeners[0].routes[0].path = "/other.Service/Method";
+    return made;
+  }
+
+  void expect_no_answer_behind(std::string_view frames) {
+    client.peer->send_request(grpc_request(), "", true);
+    const std::string bytes = client.peer->take_output() + std::string(frames);
+    client.frames.clear();
+    rig.proxy->receive(*rig.proxy->connections().find(client.handle), h2::octets_of(bytes), rig.now_ns);
+    rig.run();
+    EXPECT_EQ(replies(rig, LocalReason::kNoRoute), 1u);
+    EXPECT_TRUE(client.of_type(kHeaders).empty());
+    EXPECT_TRUE(client.of_type(kData).empty());
+    EXPECT_FALSE(client.is_gone);
+    EXPECT_EQ(rig.proxy->exchanges().live_count(), 0u);
+    EXPECT_EQ(rig.proxy->memory().streams.live_count(), 0u);
+  }
+
+  Rig rig{snapshot()};
+  Link& client{rig.add_client()};
+};
+
+TEST_F(UnroutedAndReset, ByTheClient) {
+  expect_no_answer_behind(h2::wire::rst_stream(1, h2::ErrorCode::kCancel));
+  EXPECT_TRUE(client.of_type(kRst).empty());
+}
+
+// An update of zero (section 6.9).
+TEST_F(UnroutedAndReset, ByARuleItBroke) {
+  expect_no_answer_behind(h2::wire::window_update(1, 0));
+  ASSERT_EQ(client.of_type(kRst).size(), 1u);
 }
 
 }  // namespace
