@@ -48,7 +48,7 @@ class ConnectionDriver {
     return limits;
   }
 
-  uint8_t take_octet() { return h2::take_octet(input_); }
+  uint8_t take_octet() { return ringway::take_octet(input_); }
 
   Stream* any_stream(uint8_t choice) {
     Stream* chosen = nullptr;

@@ -99,6 +99,7 @@ PlainList without_sensitive_flags(PlainList list) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace ringway::h2;
+  using ringway::require;
   // Two decoders of ours share one table of records, as the connections of a shard do.
   Ours ours;
   HpackDecoder second(ours.interner);
