@@ -277,7 +277,7 @@ void Connection::gather(uint32_t bytes_max) {
 void Connection::reset_stream(Stream& stream, ErrorCode code) {
   if (stream.is_reset) return;
   stream.is_reset = true;
-  remember_reset(stream.id);
+  if (!stream.has_received_end) closed_.add_late(stream.id);
   if (stream.is_linked()) stream.unlink();
   drop_pending(stream);
   if (has_failed_) return;
@@ -320,7 +320,7 @@ void Connection::send_goaway(uint32_t last_stream_id, ErrorCode code, std::strin
   output_.commit(kFrameHeaderSize + size);
   has_sent_goaway_ = true;
   goaway_last_id_ = last_stream_id;
-  admitted_id_max_ = std::min(admitted_id_max_, last_stream_id);
+  next_peer_stream_id_ = 0;
   limit_open_streams();
 }
 

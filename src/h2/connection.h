@@ -3,12 +3,12 @@
 #pragma once
 
 #include <cstdint>
-#include <iterator>
 #include <span>
 #include <string_view>
 
 #include "base/byte_queue.h"
 #include "base/intrusive_list.h"
+#include "h2/closed_streams.h"
 #include "h2/frame.h"
 #include "h2/hpack_decoder.h"
 #include "h2/hpack_encoder.h"
@@ -151,13 +151,15 @@ class Connection {
   void on_header_block(uint32_t stream_id, bool end_stream, std::span<const uint8_t> octets);
   void take_header_block(uint32_t stream_id, bool end_stream, std::span<const uint8_t> octets);
   // What became of a header block.
-  enum class Verdict : uint8_t { kGood, kMalformed, kTooLarge, kUndecodable };
+  enum class Verdict : uint8_t { kGood, kConnect, kMalformed, kTooLarge, kUndecodable };
+  static EventKind kind_of_request(Verdict verdict) noexcept;
   Verdict read_block(std::span<const uint8_t> octets, MessageKind kind, Event& event);
   Verdict decode_block(std::span<const uint8_t> octets, MessageKind kind, Event& event);
   void drop_request(uint32_t stream_id, ErrorCode code);
   void drop_message(Stream& stream, ErrorCode code);
   void on_new_request(uint32_t stream_id, Verdict verdict, Event& event);
   void on_later_headers(Stream& stream, MessageKind kind, Verdict verdict, Event& event);
+  void on_bad_priority(uint32_t stream_id);
   void on_rst_stream(FrameHeader header, const uint8_t* payload);
   void on_settings(FrameHeader header, const uint8_t* payload);
   bool apply_setting(uint16_t id, uint32_t value);
@@ -166,10 +168,11 @@ class Connection {
   void on_goaway(FrameHeader header, const uint8_t* payload);
   void on_window_update(FrameHeader header, const uint8_t* payload);
   bool is_idle(uint32_t stream_id) const noexcept;
-  void remember_reset(uint32_t stream_id) noexcept {
-    recent_resets_[recent_reset_count_++ % std::size(recent_resets_)] = stream_id;
-  }
-  bool was_reset_recently(uint32_t stream_id) const noexcept;
+  bool may_be_late(uint32_t stream_id) const noexcept;
+  void refuse_frame(Stream& stream);
+  void refuse_closed(uint32_t stream_id);
+  void refuse_headers(uint32_t stream_id);
+  bool take_unexpected_id(uint32_t stream_id);
   // The accounts of what the peer makes us do (connection_limits.cc). False: a limit was passed and the connection has
   // failed.
   bool charge(LimitKind kind, Allowance& allowance, Rate rate, uint32_t percent = Allowance::kWhole);
@@ -180,7 +183,7 @@ class Connection {
   bool pass_limit(LimitKind kind);
   void on_priority(FrameHeader header);
   void tell_notices();
-  bool admit_late_id(uint32_t stream_id) noexcept;
+  void notice_ids_ending() noexcept;
   void count_limit(LimitKind kind) noexcept { ++memory_->limit_hits[static_cast<uint32_t>(kind)]; }
   void fail(ErrorCode code, std::string_view reason);
   void fail_stream(Stream& stream, ErrorCode code);
@@ -269,12 +272,10 @@ class Connection {
 
   uint32_t next_stream_id_;
   uint32_t last_peer_stream_id_ = 0;
-  // The peer's streams that were reset most recently, by either side: frames of theirs may still be under way, while
-  // for any other stream that is gone they are an error.
-  uint32_t recent_resets_[32] = {};
-  uint32_t recent_reset_count_ = 0;
-  uint32_t goaway_last_id_ = kStreamIdMax;       // the last we announced
-  uint32_t admitted_id_max_ = kStreamIdMax / 2;  // requests beyond it are looked at twice
+  uint32_t next_peer_stream_id_ = 1;  // what its next stream has if it passes over none; 0 after GOAWAY: look closer
+  ClosedStreams closed_;
+  uint32_t goaway_last_id_ = kStreamIdMax;         // the last we announced
+  uint32_t many_ids_from_ = kStreamIdMax / 2 + 1;  // a client's stream beyond which it should connect anew
   uint32_t peer_goaway_last_id_ = kStreamIdMax;
 
   // The DATA frame that is being received: octets and padding still to come. Its stream may be gone meanwhile.

@@ -14,7 +14,6 @@ void Connection::on_rst_stream(FrameHeader header, const uint8_t* payload) {
   Stream* stream = streams_.find(header.stream_id);
   if (stream == nullptr || stream->is_reset) return;
   stream->is_reset = true;
-  remember_reset(stream->id);
   if (stream->is_linked()) stream->unlink();
   drop_pending(*stream);
   add_event(EventKind::kReset, *stream).code = static_cast<ErrorCode>(load_32(payload));
@@ -85,6 +84,10 @@ bool Connection::apply_setting(uint16_t id, uint32_t value) {
         break;
       }
       peer_max_frame_size_ = value;
+      break;
+    case SettingId::kNoRfc7540Priorities:
+      // RFC 9218 section 2.1.
+      if (value > 1) fail(ErrorCode::kProtocolError, "SETTINGS_NO_RFC7540_PRIORITIES out of range");
       break;
     default: break;
   }

@@ -84,6 +84,12 @@ bool Connection::charge_reply() {
   return ++replies_ <= limits_.replies || has_failed_ || pass_limit(LimitKind::kReplies);
 }
 
+// Ids do not come back: a client that has used half of them is asked to connect anew, long before there are none.
+void Connection::notice_ids_ending() noexcept {
+  many_ids_from_ = kStreamIdMax;
+  notices_ |= kNoticeIdsEnding;
+}
+
 // What a receive call leaves to be said, behind its other events.
 void Connection::tell_notices() {
   if ((notices_ & kNoticeGlitches) != 0) add_connection_event(EventKind::kGlitches);
@@ -91,14 +97,15 @@ void Connection::tell_notices() {
   notices_ = 0;
 }
 
-// Validated and ignored (RFC 9113 section 5.3.2).
+// Validated as far as RFC 9113 still does, and ignored (sections 5.3.2 and 6.3): that a stream may not depend on itself
+// was part of the scheme that it has dropped.
 void Connection::on_priority(FrameHeader header) {
   if (header.stream_id == 0) return fail(ErrorCode::kProtocolError, "PRIORITY on stream 0");
   const uint64_t allowed = uint64_t{limits_.priorities} + last_peer_stream_id_ / 2;
   if (++priorities_ > allowed) {
     pass_limit(LimitKind::kPriorities);
   } else if (header.length != 5) {
-    if (Stream* stream = streams_.find(header.stream_id)) fail_stream(*stream, ErrorCode::kFrameSizeError);
+    on_bad_priority(header.stream_id);
   }
 }
 

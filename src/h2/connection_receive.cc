@@ -17,6 +17,14 @@ bool is_plain_headers(FrameType type, uint8_t flags) noexcept {
   return type == FrameType::kHeaders && (flags & kShape) == kFlagEndHeaders;
 }
 
+// False: content was announced and the message ends without (section 8.1.1). Some responses announce what another
+// request would have got, and never have any.
+bool expect_content(Stream& stream, const MessageHead& head, bool end_stream) noexcept {
+  const bool has_none = stream.is_head_request || head.status == 204 || head.status == 304;
+  stream.recv_length_left = has_none ? 0 : head.content_length;
+  return !end_stream || stream.recv_length_left == 0;
+}
+
 }  // namespace
 
 void Connection::fail(ErrorCode code, std::string_view reason) {
@@ -31,12 +39,14 @@ void Connection::fail_stream(Stream& stream, ErrorCode code) {
   if (stream.is_reset) return;
   const bool is_early = !stream.has_sent_headers;
   reset_stream(stream, code);
+  // What it sent before it hears of this is part of the same mistake.
+  closed_.add_late(stream.id);
   add_event(EventKind::kStreamFailed, stream).code = code;
   if (charge_reset(is_early) && charge_reply()) charge_glitch();
 }
 
 void Connection::refuse_stream_id(uint32_t stream_id, ErrorCode code) {
-  remember_reset(stream_id);
+  closed_.add_late(stream_id);
   write_rst_stream(reserve(kRstStreamFrameSize), stream_id, code);
   output_.commit(kRstStreamFrameSize);
   // Before it has seen our limit a client may go beyond it without fault.
@@ -50,8 +60,39 @@ bool Connection::is_idle(uint32_t stream_id) const noexcept {
   return stream_id > last_peer_stream_id_;
 }
 
-bool Connection::was_reset_recently(uint32_t stream_id) const noexcept {
-  return std::find(std::begin(recent_resets_), std::end(recent_resets_), stream_id) != std::end(recent_resets_);
+// Frames of this closed stream may have been sent before the peer could know.
+bool Connection::may_be_late(uint32_t stream_id) const noexcept {
+  const uint32_t last_id = role_ == Role::kServer ? goaway_last_id_ : peer_goaway_last_id_;
+  return stream_id > last_id || closed_.may_be_late(stream_id);
+}
+
+// DATA or HEADERS on a stream that its peer has ended, or that is reset. While our half is open that is an error of the
+// stream; after that the stream is closed.
+[[gnu::noinline]] void Connection::refuse_frame(Stream& stream) {
+  if (!stream.is_reset && !stream.has_sent_end) return fail_stream(stream, ErrorCode::kStreamClosed);
+  refuse_closed(stream.id);
+}
+
+// DATA or HEADERS on a closed stream (section 5.1): discarded if it may be late. Else the peer has sent it behind its
+// own END_STREAM or RST_STREAM, and nothing may be sent on such a stream, not even RST_STREAM.
+void Connection::refuse_closed(uint32_t stream_id) {
+  if (!may_be_late(stream_id)) fail(ErrorCode::kStreamClosed, "frame on a closed stream");
+}
+
+// HEADERS that open no stream and belong to none.
+[[gnu::noinline]] void Connection::refuse_headers(uint32_t stream_id) {
+  if (is_idle(stream_id)) return fail(ErrorCode::kProtocolError, "HEADERS on an idle stream");
+  if (closed_.was_skipped(stream_id)) return fail(ErrorCode::kProtocolError, "stream id below an earlier one");
+  refuse_closed(stream_id);
+}
+
+// A new stream that passes over ids, or comes after a GOAWAY. False: announced as not processed (section 6.8).
+[[gnu::noinline]] bool Connection::take_unexpected_id(uint32_t stream_id) {
+  const uint32_t expected = last_peer_stream_id_ + (last_peer_stream_id_ == 0 ? 1 : 2);
+  if (stream_id != expected) closed_.add_skipped(expected, stream_id - 2);
+  if (stream_id <= goaway_last_id_) return true;
+  last_peer_stream_id_ = stream_id;
+  return false;
 }
 
 const uint8_t* Connection::receive_preface(const uint8_t* p, const uint8_t* end) {
@@ -118,15 +159,23 @@ void Connection::receive_stashed(const uint8_t*& p, const uint8_t* end) {
   receive_frame(copy, copy + size);
 }
 
+// PRIORITY of a wrong length is an error of its stream (section 6.3). One that is idle must not be reset, so that the
+// connection fails for it; on a closed one nothing may be sent.
+void Connection::on_bad_priority(uint32_t stream_id) {
+  if (Stream* stream = streams_.find(stream_id)) return fail_stream(*stream, ErrorCode::kFrameSizeError);
+  if (is_idle(stream_id)) fail(ErrorCode::kFrameSizeError, "PRIORITY of wrong length on an idle stream");
+}
+
 // What holds for every frame before its payload is looked at, where its caller found that something may be wrong.
 bool Connection::check_frame(FrameHeader header) {
-  if (header.length > kFrameSizeDefault) {
+  // Whatever else is wrong with it, a preface that is none is a protocol error (section 3.4).
+  if (!has_received_settings_ && (header.type != FrameType::kSettings || header.has(kFlagAck))) {
+    fail(ErrorCode::kProtocolError, "first frame is not SETTINGS");
+  } else if (header.length > kFrameSizeDefault) {
     fail(ErrorCode::kFrameSizeError, "frame larger than SETTINGS_MAX_FRAME_SIZE");
   } else if (block_stream_id_ != 0 &&
              (header.type != FrameType::kContinuation || header.stream_id != block_stream_id_)) {
     fail(ErrorCode::kProtocolError, "header block interrupted");
-  } else if (!has_received_settings_ && (header.type != FrameType::kSettings || header.has(kFlagAck))) {
-    fail(ErrorCode::kProtocolError, "first frame is not SETTINGS");
   }
   return !has_failed_;
 }
@@ -181,11 +230,10 @@ void Connection::begin_data(FrameHeader header, uint32_t padding) {
   data_stream_ = {};
   Stream* stream = streams_.find(header.stream_id);
   if (stream == nullptr) {
-    if (is_idle(header.stream_id)) fail(ErrorCode::kProtocolError, "DATA on an idle stream");
-    return;  // closed a moment ago: in flight when our RST_STREAM went out
+    if (is_idle(header.stream_id)) return fail(ErrorCode::kProtocolError, "DATA on an idle stream");
+    return refuse_closed(header.stream_id);
   }
-  if (stream->is_reset) return;
-  if (stream->has_received_end) return fail_stream(*stream, ErrorCode::kStreamClosed);
+  if (stream->is_reset || stream->has_received_end) return refuse_frame(*stream);
   if (!stream->has_received_headers) return fail_stream(*stream, ErrorCode::kProtocolError);
   stream->recv_window -= static_cast<int32_t>(header.length);
   // With a window that SETTINGS made negative an empty frame is still allowed (section 6.9.2).
@@ -316,11 +364,7 @@ void Connection::on_header_block(uint32_t stream_id, bool end_stream, std::span<
   if (is_new && (stream_id & 1) == 1) [[likely]]
     return on_new_request(stream_id, verdict, event);
   memory_->events.pop_back();
-  if (is_idle(stream_id)) return fail(ErrorCode::kProtocolError, "HEADERS on an idle stream");
-  // Closed. In flight when a reset crossed it, or an id that may not come again (sections 5.1 and 5.1.1).
-  if (role_ == Role::kServer && stream_id <= goaway_last_id_ && !was_reset_recently(stream_id)) {
-    fail(ErrorCode::kProtocolError, "HEADERS on a closed stream");
-  }
+  refuse_headers(stream_id);
 }
 
 Connection::Verdict Connection::decode_block(std::span<const uint8_t> octets, MessageKind kind, Event& event) {
@@ -340,18 +384,17 @@ Connection::Verdict Connection::decode_block(std::span<const uint8_t> octets, Me
   if (block.is_too_large) return Verdict::kTooLarge;
   const std::span<Field> fields(memory_->fields.data() + event.fields_first, event.fields_count);
   if (block.is_malformed || !check_message(kind, fields, head)) return Verdict::kMalformed;
+  if (kind == MessageKind::kRequest && head.path == 0) return Verdict::kConnect;
   if (BlockCache::takes(octets) && state == decoder_.state()) {
     memory_->block_cache.store(state, octets, kind, fields, head);
   }
   return Verdict::kGood;
 }
 
-// Ids do not come back: a client that has used half of them is asked to connect anew, long before there are none.
-bool Connection::admit_late_id(uint32_t stream_id) noexcept {
-  if (stream_id > goaway_last_id_) return false;
-  admitted_id_max_ = goaway_last_id_;
-  notices_ |= kNoticeIdsEnding;
-  return true;
+inline EventKind Connection::kind_of_request(Verdict verdict) noexcept {
+  if (verdict == Verdict::kGood) [[likely]]
+    return EventKind::kRequest;
+  return verdict == Verdict::kConnect ? EventKind::kConnect : EventKind::kListTooLarge;
 }
 
 // The stream id of a request that gets no stream; its event goes.
@@ -361,11 +404,13 @@ void Connection::drop_request(uint32_t stream_id, ErrorCode code) {
 }
 
 [[gnu::always_inline]] inline void Connection::on_new_request(uint32_t stream_id, Verdict verdict, Event& event) {
-  last_peer_stream_id_ = stream_id;
-  if (stream_id > admitted_id_max_ && !admit_late_id(stream_id)) [[unlikely]] {
-    memory_->events.pop_back();  // announced as not processed (section 6.8)
-    return;
+  if (stream_id != next_peer_stream_id_) [[unlikely]] {
+    if (!take_unexpected_id(stream_id)) return memory_->events.pop_back();
   }
+  if (stream_id > many_ids_from_) [[unlikely]]
+    notice_ids_ending();
+  last_peer_stream_id_ = stream_id;
+  next_peer_stream_id_ = stream_id + 2;
   if (streams_.count() >= streams_max_) [[unlikely]] {
     count_limit(LimitKind::kStreams);
     return drop_request(stream_id, ErrorCode::kRefusedStream);
@@ -380,9 +425,8 @@ void Connection::drop_request(uint32_t stream_id, ErrorCode code) {
   stream->has_received_headers = true;
   stream->has_received_end = event.end_stream;
   if (head.has_content_length) stream->recv_length_left = head.content_length;
-  event.kind = EventKind::kRequest;
+  event.kind = kind_of_request(verdict);
   if (verdict == Verdict::kTooLarge) [[unlikely]] {
-    event.kind = EventKind::kListTooLarge;
     count_limit(LimitKind::kHeaderList);
     charge_glitch();
   }
@@ -398,11 +442,10 @@ void Connection::drop_message(Stream& stream, ErrorCode code) {
 // Trailers of a request; responses, informational or final, and their trailers.
 [[gnu::always_inline]] inline void Connection::on_later_headers(Stream& stream, MessageKind kind, Verdict verdict,
                                                                 Event& event) {
-  if (stream.is_reset) {
+  if (stream.is_reset || stream.has_received_end) [[unlikely]] {
     memory_->events.pop_back();
-    return;
+    return refuse_frame(stream);
   }
-  if (stream.has_received_end) return drop_message(stream, ErrorCode::kStreamClosed);
   if (verdict == Verdict::kTooLarge) {
     count_limit(LimitKind::kHeaderList);
     return drop_message(stream, ErrorCode::kEnhanceYourCalm);
@@ -423,7 +466,9 @@ void Connection::drop_message(Stream& stream, ErrorCode code) {
     }
     event.kind = is_informational ? EventKind::kInformational : EventKind::kResponse;
     stream.has_received_headers = !is_informational;
-    if (head.has_content_length && !event.end_stream) stream.recv_length_left = head.content_length;
+    if (head.has_content_length && !is_informational && !expect_content(stream, head, event.end_stream)) {
+      return drop_message(stream, ErrorCode::kProtocolError);
+    }
   }
   stream.has_received_end = event.end_stream;
   event.stream = memory_->streams.reference(stream);

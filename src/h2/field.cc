@@ -115,12 +115,21 @@ uint16_t parse_status(std::string_view value) noexcept {
 
 namespace {
 
+// A token (RFC 9110 section 9.1): a name's octets in either case.
+bool is_valid_method(std::string_view method) noexcept {
+  if (method.empty()) return false;
+  for (const char c : method) {
+    if (!kNameOctets[static_cast<unsigned char>(c)] && (c < 'A' || c > 'Z')) return false;
+  }
+  return true;
+}
+
+// Printable, without a fragment. Asterisk form belongs to OPTIONS alone (section 8.3.1), which its caller looks at.
 bool is_valid_path(std::string_view path) noexcept {
-  // Asterisk form belongs to OPTIONS alone, but does no harm (section 8.3.1).
   if (path.empty() || (path.front() != '/' && path != "*")) return false;
   for (const char c : path) {
     const auto octet = static_cast<unsigned char>(c);
-    if (octet <= 0x20 || octet == 0x7f || octet == '#') return false;
+    if (octet <= 0x20 || octet >= 0x7f || octet == '#') return false;
   }
   return true;
 }
@@ -136,8 +145,11 @@ bool is_grpc_content_type(std::string_view value) noexcept {
 bool is_valid_meaning(KnownName name, std::string_view value) noexcept {
   if (is_hop_by_hop(name)) return false;  // section 8.2.2
   switch (name) {
-    case KnownName::kMethod:
-    case KnownName::kScheme: return !value.empty();
+    case KnownName::kMethod: return is_valid_method(value);
+    // What gRPC speaks of. It is not held against the transport: behind something that ends TLS, clients rightly say
+    // https on a cleartext connection, and nothing here depends on it.
+    case KnownName::kScheme: return value == "http" || value == "https";
+    case KnownName::kAuthority: return value.find('@') == std::string_view::npos;  // no userinfo (section 8.3.1)
     case KnownName::kPath: return is_valid_path(value);
     case KnownName::kStatus: return parse_status(value) != 0;
     case KnownName::kTe: return value == "trailers";

@@ -26,6 +26,7 @@ enum class EventKind : uint8_t {
   kData,          // octets of a DATA frame, or part of them; may be empty with end_stream
   kReset,         // RST_STREAM from the peer
   kStreamFailed,  // the peer broke a rule of this stream: RST_STREAM has been queued
+  kConnect,       // server role: a new stream that asks for a tunnel (section 8.5); the owner answers
   kListTooLarge,  // server role: a new stream whose header list is beyond the limit; the owner answers
   kWindowOpened,  // the connection may send more DATA
   kSettings,      // the peer's SETTINGS have changed what the owner may do

@@ -1,5 +1,6 @@
 #include "h2/message.h"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 
@@ -27,7 +28,7 @@ enum class Meaning : uint8_t {
   kForeign,   // a pseudo-field of another kind of message
   kContentLength,
   kHost,        // two hosts let two readers disagree about where a request goes (RFC 9110 section 7.2)
-  kRestricted,  // te: one value only; connection-specific fields: none (section 8.2.2)
+  kRestricted,  // te: one value, and in requests alone; connection-specific fields: none (section 8.2.2)
   kUnknown,     // a name that is not in the list of known ones
 };
 
@@ -79,11 +80,45 @@ bool is_allowed(MessageKind kind, const Field& field, Meaning meaning, MessageHe
   switch (meaning) {
     case Meaning::kContentLength: return kind == MessageKind::kTrailers || parse_content_length(field.value(), head);
     case Meaning::kHost: return kind != MessageKind::kRequest || head.host == 0;
-    case Meaning::kRestricted: return has_valid_meaning(field);
+    case Meaning::kRestricted: return kind == MessageKind::kRequest && has_valid_meaning(field);
     case Meaning::kForeign: return false;
     case Meaning::kUnknown: return !field.name().starts_with(':');  // no other pseudo-fields exist
     default: return true;
   }
+}
+
+bool is_connect_target(std::string_view authority) noexcept {
+  const size_t colon = authority.rfind(':');
+  if (colon == 0 || colon == std::string_view::npos) return false;
+  const std::string_view port = authority.substr(colon + 1);
+  return !port.empty() && port.size() <= 5 && port.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+// Compared are the entities that both name (RFC 9113 section 8.3.1, RFC 3986 section 6.2): letters of either case, and
+// with or without the scheme's own port.
+bool is_same_authority(std::string_view a, std::string_view b, std::string_view scheme) noexcept {
+  if (a == b) [[likely]]
+    return true;
+  const std::string_view port = scheme == "https" ? ":443" : ":80";
+  if (a.ends_with(port)) a.remove_suffix(port.size());
+  if (b.ends_with(port)) b.remove_suffix(port.size());
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; };
+  return std::ranges::equal(a, b, {}, lower, lower);
+}
+
+// What the fields of a request are to each other; there is a method.
+bool is_valid_request(std::span<const Field> fields, MessageHead& head) noexcept {
+  const auto value_at = [fields](uint16_t position) { return fields[position - 1u].value(); };
+  const std::string_view method = value_at(head.method);
+  if (method == "CONNECT") {
+    return head.path == 0 && head.scheme == 0 && head.authority != 0 && is_connect_target(value_at(head.authority)) &&
+           (head.host == 0 || is_same_authority(value_at(head.authority), value_at(head.host), ""));
+  }
+  head.is_head = method == "HEAD";
+  if (head.path == 0 || head.scheme == 0) return false;
+  if (value_at(head.path) == "*" && method != "OPTIONS") return false;
+  return head.authority == 0 || head.host == 0 ||
+         is_same_authority(value_at(head.authority), value_at(head.host), value_at(head.scheme));
 }
 
 }  // namespace
@@ -111,15 +146,7 @@ bool check_message(MessageKind kind, std::span<const Field> fields, MessageHead&
   }
   if (kind == MessageKind::kTrailers) return true;
   if (kind == MessageKind::kResponse) return head.status != 0;
-  if (head.method == 0) return false;
-  // CONNECT has neither scheme nor path (section 8.5) and is not for a gRPC proxy.
-  const std::string_view method = fields[head.method - 1u].value();
-  if (head.path == 0 || head.scheme == 0 || method == "CONNECT") return false;
-  if (fields[head.path - 1u].value() == "*" && method != "OPTIONS") return false;
-  if (head.authority != 0 && head.host != 0) {
-    return fields[head.authority - 1u].value() == fields[head.host - 1u].value();
-  }
-  return true;
+  return head.method != 0 && is_valid_request(fields, head);
 }
 
 }  // namespace ringway::h2

@@ -24,12 +24,13 @@ struct MessageHead {
   uint16_t grpc_message = 0;
   uint16_t status = 0;  // the number of a response, 100 to 999
   bool has_content_length = false;
+  bool is_head = false;  // a request whose response has no content
   uint64_t content_length = 0;
 };
 
 enum class MessageKind : uint8_t { kRequest, kResponse, kTrailers };
 
-// False: malformed (section 8.1.1), a stream error PROTOCOL_ERROR.
+// False: malformed (section 8.1.1), a stream error PROTOCOL_ERROR. A request without a path is a CONNECT (section 8.5).
 [[nodiscard]] bool check_message(MessageKind kind, std::span<const Field> fields, MessageHead& head) noexcept;
 
 }  // namespace ringway::h2

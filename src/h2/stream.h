@@ -19,6 +19,10 @@ namespace ringway::h2 {
 //                             | END_STREAM sent     | END_STREAM received
 //                             +-------> closed <----+      RST_STREAM either way: closed from any state
 //
+// DATA and HEADERS in half-closed (remote) are a stream error STREAM_CLOSED. In closed they are discarded when they may
+// have been sent before our reset was seen, and else a connection error STREAM_CLOSED (ClosedStreams); WINDOW_UPDATE,
+// RST_STREAM and PRIORITY are no error in any state but idle (PRIORITY: not even there).
+//
 // The two halves are independent, so that they are two flags: has_received_end, has_sent_end; is_reset ends both.
 struct Stream : base::ListLink {  // the link is in its connection's list of streams with something to send
   // Written out, since otherwise all of it would be zeroed first.
@@ -31,6 +35,7 @@ struct Stream : base::ListLink {  // the link is in its connection's list of str
   int32_t recv_window = 0;            // what the peer may still send
   uint32_t recv_owed = 0;             // received and passed on, not yet given back by WINDOW_UPDATE
   uint32_t drained_bytes = 0;         // taken from `pending` into a send since the owner last asked
+  bool is_head_request = false;       // client role: set by the owner, since its response has no content
   bool has_received_headers = false;  // final response headers, or the request's
   bool has_received_end = false;
   bool has_sent_headers = false;

@@ -33,6 +33,7 @@ enum class LocalReason : uint8_t {
   kDraining,
   kShardFull,  // no slot for another exchange or stream
   kMalformed,  // grpc-timeout that is none
+  kConnect,    // a tunnel was asked for
   kMemory,     // its peer takes nothing, and the shard holds too much for such peers
   kCount,
 };
@@ -71,6 +72,7 @@ struct Exchange : WaitLink, OwnedTimer {
   bool is_body_dropped = false;   // beyond the replay limit: no further attempt is possible
 
   bool is_grpc = false;
+  bool is_head = false;       // the response has no content, whatever length it announces
   bool is_committed = false;  // response headers went downstream
   bool is_finished = false;   // both streams are gone; the slot goes at the end of the turn
   bool has_response_ended = false;

@@ -157,7 +157,7 @@ class Proxy {
   void on_request(Connection& downstream, h2::Stream& stream, const h2::Event& event, uint64_t now_ns);
   bool read_request(Exchange& exchange, const h2::Event& event, uint64_t now_ns);
   bool set_deadline(Exchange& exchange, std::string_view timeout, uint64_t now_ns);
-  void refuse_large_list(Exchange& exchange, uint64_t now_ns);
+  void refuse_request(Exchange& exchange, const h2::Event& event, uint64_t now_ns);
   void refuse_unrouted(Exchange& exchange, std::string_view path, uint64_t now_ns);
   void on_request_data(Connection& downstream, h2::Stream& stream, Exchange& exchange, const h2::Event& event,
                        uint64_t now_ns);

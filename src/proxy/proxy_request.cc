@@ -38,8 +38,8 @@ bool is_grpc(const h2::Field& content_type) noexcept {
   exchange->started_ns = exchange->arrived_ns = now_ns;
   exchange->is_body_complete = event.end_stream;
   stream.owner = exchange;
-  if (event.kind == h2::EventKind::kListTooLarge) [[unlikely]]
-    return refuse_large_list(*exchange, now_ns);
+  if (event.kind != h2::EventKind::kRequest) [[unlikely]]
+    return refuse_request(*exchange, event, now_ns);
   if (!read_request(*exchange, event, now_ns)) [[unlikely]]
     return;
   if (pressure_ != Pressure::kNone) [[unlikely]]
@@ -56,6 +56,7 @@ bool is_grpc(const h2::Field& content_type) noexcept {
   } else {
     exchange.headers.assign(memory_.fields_of(event), event.literal_octets, memory_);
   }
+  exchange.is_head = head.is_head;
   if (head.content_type != 0) exchange.is_grpc = is_grpc(fields[head.content_type - 1u]);
   if (head.grpc_timeout != 0) {
     exchange.timeout_position = head.grpc_timeout;
@@ -91,8 +92,17 @@ bool Proxy::set_deadline(Exchange& exchange, std::string_view timeout, uint64_t 
   return true;
 }
 
-void Proxy::refuse_large_list(Exchange& exchange, uint64_t now_ns) {
-  exchange.is_grpc = true;
+void Proxy::refuse_request(Exchange& exchange, const h2::Event& event, uint64_t now_ns) {
+  if (event.kind == h2::EventKind::kConnect) {
+    exchange.headers.assign(memory_.fields_of(event), event.literal_octets, memory_);
+    // A method that is not implemented (RFC 9110 section 9.1). Never 200, which would mean that there is a tunnel.
+    exchange.http_status = 501;
+    return end_with(exchange, grpc::Status::kUnimplemented, LocalReason::kConnect, "CONNECT is not supported", now_ns);
+  }
+  // Of a list that was cut not all is known; only a tunnel must not get the 200 that a gRPC call does.
+  exchange.is_grpc = std::ranges::none_of(memory_.fields_of(event), [](const h2::Field& field) {
+    return field.known == h2::KnownName::kMethod && field.value() == "CONNECT";
+  });
   end_with(exchange, grpc::Status::kResourceExhausted, LocalReason::kHeaderListTooLarge,
            Text("request headers exceed the limit of {} bytes or {} fields", snapshot_.limits.header_list_bytes,
                 snapshot_.limits.header_fields),
@@ -165,6 +175,7 @@ void Proxy::stop_waiting(Exchange& exchange) noexcept {
   exchange.attempt_bytes = 0;
   exchange.upstream = &upstream;
   exchange.upstream_stream = stream;
+  stream->is_head_request = exchange.is_head;
   const bool has_more = !exchange.body.is_empty() || !exchange.trailers.is_empty();
   write_request_headers(exchange, upstream, *stream, exchange.is_body_complete && !has_more, now_ns);
   if (has_more) write_request_body(exchange, upstream, *stream);
@@ -367,7 +378,8 @@ void Proxy::retry(Exchange& exchange, uint64_t now_ns) {
 
 [[gnu::always_inline]] inline void Proxy::on_downstream_event(Connection& downstream, h2::Stream& stream,
                                                               const h2::Event& event, uint64_t now_ns) {
-  if (event.kind == h2::EventKind::kRequest || event.kind == h2::EventKind::kListTooLarge) {
+  if (event.kind == h2::EventKind::kRequest || event.kind == h2::EventKind::kConnect ||
+      event.kind == h2::EventKind::kListTooLarge) {
     return on_request(downstream, stream, event, now_ns);
   }
   Exchange& exchange = exchange_of(stream);

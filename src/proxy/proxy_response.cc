@@ -258,7 +258,7 @@ void Proxy::reply_locally(Exchange& exchange, grpc::Status status, std::string_v
     return;
   }
   exchange.is_committed = true;
-  exchange.http_status = exchange.is_grpc ? 200 : grpc::http_status_of(status);
+  if (exchange.http_status == 0) exchange.http_status = exchange.is_grpc ? 200 : grpc::http_status_of(status);
   downstream.h2.begin_headers(stream);
   const Text http_status("{}", exchange.http_status);
   downstream.h2.add_field(h2::make_field(h2::KnownName::kStatus, http_status));
@@ -275,7 +275,9 @@ void Proxy::reply_locally(Exchange& exchange, grpc::Status status, std::string_v
   const Text length("{}", octets.size());
   downstream.h2.add_field(h2::make_field(h2::KnownName::kContentType, "text/plain; charset=utf-8"));
   downstream.h2.add_field(h2::make_field(h2::KnownName::kContentLength, length));
-  downstream.h2.end_headers(stream, false);
+  // What a GET would have got is announced; there is no content in a response to HEAD (RFC 9110 section 9.3.2).
+  downstream.h2.end_headers(stream, exchange.is_head);
+  if (exchange.is_head) return;
   downstream.h2.send_data(stream, {reinterpret_cast<const uint8_t*>(octets.data()), octets.size()}, true);
 }
 

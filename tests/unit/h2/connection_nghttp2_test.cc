@@ -43,7 +43,7 @@ std::string body_of(uint32_t call, size_t size) {
 
 PlainList metadata(uint32_t call, size_t size) {
   return {{"content-type", "application/grpc"},
-          {"te", "trailers"},
+          {"user-agent", "joined"},
           {"x-call", std::to_string(call)},
           {"authorization", "Bearer " + std::to_string(call), true},
           {"x-bytes", std::string(size, static_cast<char>('a' + call % 26))}};

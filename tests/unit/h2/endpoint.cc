@@ -5,9 +5,9 @@
 namespace ringway::h2 {
 
 std::ostream& operator<<(std::ostream& out, const Seen& seen) {
-  static constexpr std::string_view kNames[] = {"request",       "informational", "response",      "trailers",
-                                                "data",          "reset",         "stream failed", "list too large",
-                                                "window opened", "settings",      "ping ack",      "goaway"};
+  static constexpr std::string_view kNames[] = {
+      "request", "informational",  "response",      "trailers", "data",     "reset", "stream failed",
+      "connect", "list too large", "window opened", "settings", "ping ack", "goaway"};
   out << kNames[static_cast<size_t>(seen.kind)] << " on " << seen.stream_id << (seen.end_stream ? " (end)" : "") << " "
       << name_of(seen.code) << " " << seen.data.size() << " octets";
   for (const PlainField& field : seen.fields) out << "; " << field;
@@ -79,7 +79,7 @@ std::vector<Seen> Endpoint::receive(std::string_view bytes) {
     }
     const bool has_list = event.kind == EventKind::kRequest || event.kind == EventKind::kInformational ||
                           event.kind == EventKind::kResponse || event.kind == EventKind::kTrailers ||
-                          event.kind == EventKind::kListTooLarge;
+                          event.kind == EventKind::kConnect || event.kind == EventKind::kListTooLarge;
     if (!has_list) continue;
     copy.fields = plain(memory.fields_of(event));
     copy.head = memory.head_of(event);

@@ -1,0 +1,113 @@
+// Methods and statuses that need more than to be passed on: CONNECT, HEAD, OPTIONS of everything, and a grpc-status
+// that is none.
+#include <gtest/gtest.h>
+
+#include "rig.h"
+#include "wire.h"
+
+namespace ringway::proxy {
+namespace {
+
+namespace wire = h2::wire;
+
+PlainList plain_request(std::string method, std::string path, const PlainList& more = {}) {
+  PlainList fields = {
+      {":method", std::move(method)}, {":scheme", "http"}, {":path", std::move(path)}, {":authority", "a"}};
+  fields.insert(fields.end(), more.begin(), more.end());
+  return fields;
+}
+
+// The endpoint is nghttp2, which would not send what these tests need: its bytes are made by hand.
+struct Call {
+  Rig rig{Rig::plain_snapshot(1)};
+  Link& client = rig.add_client();
+  int32_t id = 0;
+
+  explicit Call(const PlainList& request) {
+    id = client.peer->send_request(request, "", true);
+    rig.run();
+  }
+  const Nghttp2Peer::Message& answer() { return client.peer->messages.at(id); }
+  void respond(std::string_view bytes) {
+    Link& upstream = rig.upstream(0);
+    upstream.is_mute = true;
+    rig.proxy->receive(*rig.proxy->connections().find(upstream.handle), h2::octets_of(bytes), rig.now_ns);
+    rig.run();
+  }
+};
+
+// RFC 9110 section 9.1: 501 for a method that is not implemented; never 200, which would open the tunnel.
+TEST(HttpSemantics, ConnectIsNotImplemented) {
+  for (const PlainList& more : {PlainList{}, PlainList{{"content-type", "application/grpc"}}}) {
+    PlainList request = {{":method", "CONNECT"}, {":authority", "a.example:443"}};
+    request.insert(request.end(), more.begin(), more.end());
+    Call call(request);
+    EXPECT_EQ(value_of(call.answer().headers, ":status"), "501");
+    EXPECT_EQ(value_of(call.answer().headers, "grpc-status"), "(none)");
+    EXPECT_EQ(call.answer().body, "CONNECT is not supported\n");
+    EXPECT_TRUE(call.answer().has_ended);
+    EXPECT_FALSE(call.rig.has_upstream(0));
+    EXPECT_EQ(call.rig.proxy->counters().local_replies[static_cast<size_t>(LocalReason::kConnect)], 1u);
+    EXPECT_EQ(call.rig.proxy->exchanges().live_count(), 0u);
+  }
+}
+
+TEST(HttpSemantics, ConnectWithTooLargeAListGetsNo200Either) {
+  Call call({{":method", "CONNECT"}, {":authority", "a:1"}, {"x-large", std::string(17'000, 'x')}});
+  EXPECT_EQ(value_of(call.answer().headers, ":status"), "429");
+}
+
+TEST(HttpSemantics, OptionsOfEverythingIsForwardedWhereAllPathsAre) {
+  Call call(plain_request("OPTIONS", "*"));
+  ASSERT_TRUE(call.rig.has_upstream(0));
+  EXPECT_EQ(value_of(call.rig.upstream(0).peer->messages.at(1).headers, ":path"), "*");
+  config::Snapshot snapshot = Rig::plain_snapshot(1);
+  snapshot.listeners[0].routes[0].path_match = config::PathMatch::kPrefix;
+  snapshot.listeners[0].routes[0].path = "/shop.Cart/";
+  Rig rig(snapshot);
+  Link& client = rig.add_client();
+  const int32_t id = client.peer->send_request(plain_request("OPTIONS", "*"), "", true);
+  rig.run();
+  EXPECT_EQ(value_of(client.peer->messages.at(id).headers, ":status"), "404");
+}
+
+// What a response to HEAD announces is what GET would have got; it has no content (RFC 9113 section 8.1.1).
+TEST(HttpSemantics, AResponseToHeadMayAnnounceALength) {
+  for (const bool ends_with_headers : {true, false}) {
+    Call call(plain_request("HEAD", "/index.html"));
+    call.respond(wire::headers(1, wire::response_block("200", {{"content-length", "10"}}), ends_with_headers) +
+                 (ends_with_headers ? "" : wire::data(1, "", true)));
+    EXPECT_EQ(value_of(call.answer().headers, ":status"), "200");
+    EXPECT_EQ(value_of(call.answer().headers, "content-length"), "10");
+    EXPECT_TRUE(call.answer().has_ended);
+    EXPECT_TRUE(call.client.peer->complaints.empty());
+  }
+}
+
+TEST(HttpSemantics, AResponseToGetMayNotAnnounceWhatItHasNot) {
+  Call call(plain_request("GET", "/index.html"));
+  call.respond(wire::headers(1, wire::response_block("200", {{"content-length", "10"}}), true));
+  EXPECT_EQ(value_of(call.answer().headers, ":status"), "502");
+  EXPECT_EQ(call.rig.proxy->counters().local_replies[static_cast<size_t>(LocalReason::kUpstreamProtocol)], 1u);
+}
+
+TEST(HttpSemantics, OurOwnAnswerToHeadHasNoContent) {
+  config::Snapshot snapshot = Rig::plain_snapshot(1);
+  snapshot.listeners[0].routes.clear();
+  Rig rig(snapshot);
+  Link& client = rig.add_client();
+  const int32_t id = client.peer->send_request(plain_request("HEAD", "/a", {{"grpc-timeout", "soon"}}), "", true);
+  const int32_t unrouted = client.peer->send_request(plain_request("HEAD", "/a"), "", true);
+  rig.run();
+  for (const auto& [each, status] : {std::pair{id, "502"}, std::pair{unrouted, "404"}}) {
+    const auto& answer = client.peer->messages.at(each);
+    EXPECT_EQ(value_of(answer.headers, ":status"), status);
+    EXPECT_NE(value_of(answer.headers, "content-length"), "0");
+    EXPECT_EQ(answer.body, "");
+    EXPECT_TRUE(answer.has_ended);
+  }
+  EXPECT_TRUE(client.peer->complaints.empty());
+}
+
+}  // namespace
+}  // namespace ringway::proxy
