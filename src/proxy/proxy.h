@@ -228,7 +228,8 @@ class Proxy {
                         uint64_t now_ns);
   void on_response_trailers(Exchange& exchange, const h2::Event& event, uint64_t now_ns);
   void on_response_end(Exchange& exchange, uint64_t now_ns);
-  void note_grpc_status(Exchange& exchange, const h2::Event& event) noexcept;
+  bool note_grpc_status(Exchange& exchange, const h2::Event& event) noexcept;
+  void end_with_unknown_status(Exchange& exchange, const h2::Event& event, uint64_t now_ns);
   void on_upstream_reset(Exchange& exchange, h2::ErrorCode code, uint64_t now_ns);
   void on_upstream_broken(Exchange& exchange, uint64_t now_ns);
   void on_upstream_lost(Exchange& exchange, std::string_view cause, uint64_t now_ns);

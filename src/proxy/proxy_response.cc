@@ -93,11 +93,35 @@ void Proxy::release_if_ended(Exchange& exchange, uint64_t now_ns) {
   end_streams(exchange, now_ns);
 }
 
-[[gnu::always_inline]] inline void Proxy::note_grpc_status(Exchange& exchange, const h2::Event& event) noexcept {
+// False: it is no number.
+[[gnu::always_inline]] inline bool Proxy::note_grpc_status(Exchange& exchange, const h2::Event& event) noexcept {
   const uint16_t position = memory_.head_of(event).grpc_status;
-  if (position == 0) return;
+  if (position == 0) return true;
   const h2::Field& field = memory_.fields_of(event).data()[position - 1u];
   exchange.grpc_status = static_cast<int16_t>(grpc::parse_status(field.value()));
+  return exchange.grpc_status >= 0;
+}
+
+// The end of a call whose grpc-status is no number, which every client reads in its own way: it becomes UNKNOWN, as
+// which PROTOCOL-HTTP2.md has them read it.
+void Proxy::end_with_unknown_status(Exchange& exchange, const h2::Event& event, uint64_t now_ns) {
+  constexpr grpc::Status kUnknown = grpc::Status::kUnknown;
+  exchange.grpc_status = static_cast<int16_t>(kUnknown);
+  Connection& downstream = *exchange.downstream;
+  h2::Stream& stream = *exchange.downstream_stream;
+  const bool are_trailers = event.kind == h2::EventKind::kTrailers;
+  const auto add = [&](std::span<const h2::Field> fields) {
+    are_trailers ? downstream.h2.add_trailers(stream, fields) : downstream.h2.add_fields(fields);
+  };
+  are_trailers ? downstream.h2.begin_trailers(stream) : downstream.h2.begin_headers(stream);
+  const h2::Field status = h2::make_field(h2::KnownName::kGrpcStatus, grpc::text_of(kUnknown));
+  for (const h2::Field& field : memory_.fields_of(event)) {
+    if (field.known != h2::KnownName::kGrpcStatus) add({&field, 1});
+  }
+  add({&status, 1});
+  are_trailers ? downstream.h2.end_trailers(stream) : downstream.h2.end_headers(stream, true);
+  mark(downstream);
+  on_response_end(exchange, now_ns);
 }
 
 [[gnu::always_inline]] inline void Proxy::on_response(Exchange& exchange, const h2::Event& event, uint64_t now_ns) {
@@ -109,7 +133,8 @@ void Proxy::release_if_ended(Exchange& exchange, uint64_t now_ns) {
   exchange.http_status = head.status;
   exchange.body.release(replay_);
   if (!has_access_log_) exchange.headers.release(memory_);
-  note_grpc_status(exchange, event);
+  if (!note_grpc_status(exchange, event) && event.end_stream && exchange.is_grpc) [[unlikely]]
+    return end_with_unknown_status(exchange, event, now_ns);
   if (event.shared != nullptr) [[likely]] {
     downstream.h2.send_headers(*stream, *event.shared, event.end_stream);
   } else {
@@ -143,7 +168,8 @@ void Proxy::release_if_ended(Exchange& exchange, uint64_t now_ns) {
   h2::Stream* stream = exchange.downstream_stream;
   if (stream == nullptr) return;
   Connection& downstream = *exchange.downstream;
-  note_grpc_status(exchange, event);
+  if (!note_grpc_status(exchange, event) && exchange.is_grpc) [[unlikely]]
+    return end_with_unknown_status(exchange, event, now_ns);
   if (event.shared != nullptr) [[likely]] {
     downstream.h2.send_trailers(*stream, *event.shared);
   } else {

@@ -109,5 +109,47 @@ TEST(HttpSemantics, OurOwnAnswerToHeadHasNoContent) {
   EXPECT_TRUE(client.peer->complaints.empty());
 }
 
+struct StatusCase {
+  const char* sent;
+  const char* seen;
+  int16_t logged;
+};
+
+constexpr StatusCase kStatuses[] = {{"0", "0", 0},    {"16", "16", 16}, {"17", "17", 17}, {"999", "999", 999},
+                                    {"", "2", 2},     {"OK", "2", 2},   {"-1", "2", 2},   {"0x0", "2", 2},
+                                    {"1000", "2", 2}, {"0 0", "2", 2},  {"1.0", "2", 2}};
+
+// Clients differ in what they make of a status that is no number; so that it becomes UNKNOWN here.
+TEST(HttpSemantics, AGrpcStatusThatIsNoNumberBecomesUnknown) {
+  for (const StatusCase& each : kStatuses) {
+    const PlainList trailers = {{"x-before", "1"}, {"grpc-status", each.sent}, {"grpc-message", "why"}};
+    Call with_body(grpc_request());
+    with_body.respond(wire::headers(1, wire::response_block("200", {{"content-type", "application/grpc"}}), false) +
+                      wire::data(1, grpc_message(5), false) + wire::headers(1, wire::block(trailers), true));
+    EXPECT_EQ(value_of(with_body.answer().trailers, "grpc-status"), each.seen) << each.sent;
+    EXPECT_EQ(value_of(with_body.answer().trailers, "grpc-message"), "why");
+    EXPECT_EQ(value_of(with_body.answer().trailers, "x-before"), "1");
+    EXPECT_EQ(with_body.answer().trailers.size(), 3u);
+    EXPECT_EQ(with_body.answer().body, grpc_message(5));
+    Call trailers_only(grpc_request());
+    trailers_only.respond(wire::headers(1, wire::response_block("200", trailers), true));
+    EXPECT_EQ(value_of(trailers_only.answer().headers, "grpc-status"), each.seen) << each.sent;
+    EXPECT_EQ(trailers_only.answer().headers.size(), 4u);
+    for (Call* call : {&with_body, &trailers_only}) {
+      EXPECT_TRUE(call->answer().has_ended);
+      EXPECT_EQ(call->rig.proxy->counters().responses, 1u);
+      EXPECT_EQ(call->rig.proxy->exchanges().live_count(), 0u);
+      EXPECT_TRUE(call->client.peer->complaints.empty());
+    }
+  }
+}
+
+TEST(HttpSemantics, WhatIsNoGrpcKeepsItsTrailers) {
+  Call call(plain_request("GET", "/"));
+  call.respond(wire::headers(1, wire::response_block("200"), false) +
+               wire::headers(1, wire::block({{"grpc-status", "fine"}}), true));
+  EXPECT_EQ(value_of(call.answer().trailers, "grpc-status"), "fine");
+}
+
 }  // namespace
 }  // namespace ringway::proxy
