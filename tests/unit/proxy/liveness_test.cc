@@ -227,5 +227,29 @@ TEST(Drain, AtItsEndWhatIsLeftIsToldWhy) {
   EXPECT_FALSE(rig.has_upstream(0));
 }
 
+// Another shard may hand one over that late. It is served, although the drain's end met the endpoint's connection while
+// it was being made.
+TEST(Drain, BehindItsEndAnEndpointIsConnectedToAnew) {
+  Rig rig(Rig::plain_snapshot(1));
+  rig.connects = false;
+  rig.add_client().peer->send_request(grpc_request(), grpc_message(3), true);
+  rig.run();
+  ASSERT_EQ(rig.wanted.size(), 1u);
+  rig.proxy->begin_drain(rig.now_ns);
+  rig.proxy->end_drain(rig.now_ns);
+  rig.run();
+  EXPECT_EQ(rig.proxy->downstream_count(), 0u);
+  rig.connects = true;
+  Link& late = rig.links.emplace_back();
+  late.handle = rig.proxy->accept(0, *io::Address::parse("192.0.2.8:40000"), rig.now_ns)->handle;
+  late.peer = std::make_unique<Nghttp2Peer>(h2::Role::kClient, Nghttp2Peer::Options{});
+  const int32_t id = late.peer->send_request(grpc_request(), grpc_message(3), true);
+  rig.run();
+  ASSERT_TRUE(rig.has_upstream(0));
+  rig.upstream(0).peer->send_response(1, kGrpcResponse, grpc_message(1), kGrpcOk);
+  rig.run();
+  EXPECT_EQ(value_of(late.peer->messages.at(id).trailers, "grpc-status"), "0");
+}
+
 }  // namespace
 }  // namespace ringway::proxy
