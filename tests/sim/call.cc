@@ -11,6 +11,7 @@ namespace ringway::sim {
 namespace {
 
 constexpr size_t kMessageHead = 5;
+constexpr uint32_t kRefusedStream = 7;
 
 // Octets without a period that a gap or a repeat could hide behind.
 const std::string& noise() {
@@ -69,8 +70,10 @@ void draw_answer(const Profile& profile, base::Prng& prng, Plan& plan) {
     plan.status = 1 + prng.below(16);
   } else if (kind < 15) {
     plan.answer = Answer::kReset;
-    plan.reset_code = kCodes[prng.below(4)];
     plan.reset_at = prng.below(plan.response_bytes + 1);
+    plan.reset_code = kCodes[prng.below(4)];
+    // Behind the beginning of an answer it does not mean that the call may be sent again.
+    if (plan.reset_at != 0 && prng.below(4) == 0) plan.reset_code = kRefusedStream;
   } else if (kind < 16) {
     plan.answer = Answer::kNone;
     plan.deadline_ns = (20 + prng.below(2'000)) * base::kMillisecond_ns;

@@ -1,4 +1,5 @@
 // The end of a run: faults are over, every call ends in its time, and everything is back where it was.
+#include <algorithm>
 #include <string>
 
 #include "report.h"
@@ -24,6 +25,10 @@ void World::heal() {
   trace("healed");
   healed_ns_ = timeline_.now_ns();
   for (Host& host : hosts_) host = Host{};
+  // The last fault: no further call will find out that they are gone.
+  if (profile_.is_stormy() && prng_.below(2) == 0) {
+    for (const auto& backend : backends_) backend->vanish();
+  }
   kernel_.heal();
   for (const auto& client : clients_) client->open_up();
   for (const auto& backend : backends_) backend->open_up();
@@ -121,6 +126,7 @@ void World::check_end() {
   result_.turns = shard_->counters().turns;
   result_.short_sends = shard_->counters().short_sends;
   result_.no_buffers = shard_->counters().no_buffers;
+  std::ranges::copy(proxy.counters().local_replies, result_.local_replies);
   kernel_.begin_exit();
   shard_.reset();
   expect(kernel_.open_descriptors() == kDescriptorsOfOthers, "{} descriptors are left",

@@ -1,5 +1,5 @@
-// The classes of src/io over the simulated kernel. The linker takes these definitions instead of those in
-// ringway_support, so that the shard under test is the very object code of the program.
+// The classes of src/io over the simulated kernel. The simulation links this instead of the library ringway_kernel, so
+// that the shard under test is the very object code of the program.
 #include <algorithm>
 #include <cerrno>
 #include <utility>

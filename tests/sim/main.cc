@@ -1,5 +1,5 @@
 // Runs a shard through simulated worlds, one after the other, and ends at the first rule that is broken.
-#include <fmt/core.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <charconv>
@@ -79,5 +79,6 @@ int main(int count, char** arguments) {
   fmt::print("complete {}, reset {}, refused by GOAWAY {}, lost with their connection {}, cancelled {}\n",
              sum.outcomes[1], sum.outcomes[2], sum.outcomes[3], sum.outcomes[4], sum.outcomes[5]);
   fmt::print("retries {}, short sends {}, times without a buffer {}\n", sum.retries, sum.short_sends, sum.no_buffers);
+  fmt::print("ended by the proxy, by reason: {}\n", fmt::join(sum.local_replies, " "));
   return 0;
 }

@@ -230,6 +230,12 @@ void Peer::vanish() {
   go();
 }
 
+void Peer::freeze() {
+  if (!is_alive()) return;
+  link_->finish();
+  go();
+}
+
 void Peer::half_close() {
   if (!is_alive()) return;
   link_->finish();

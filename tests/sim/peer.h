@@ -32,6 +32,8 @@ class Peer : public FarEnd {
   void end();  // an orderly end
   void break_off(bool is_lossy);
   void vanish();
+  // It has said that it sends no more, and never reads again.
+  void freeze();
   // It goes on reading, but has said that it sends no more.
   void half_close();
   void change_settings();

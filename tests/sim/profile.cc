@@ -32,7 +32,7 @@ KernelOptions draw_kernel(Weather weather, base::Prng& prng) {
 
 config::Limits draw_limits(Weather weather, base::Prng& prng) {
   config::Limits limits{};
-  limits.header_list_bytes = 64 * base::kKiB;
+  limits.header_list_bytes = one_of<2, uint32_t>(prng, {16 * base::kKiB, 64 * base::kKiB});
   limits.header_fields = 100;
   limits.streams = one_of<4, uint32_t>(prng, {1, 4, 100, 256});
   limits.connections = weather == Weather::kStormy ? one_of<3, uint32_t>(prng, {3, 1000, 20'000}) : 20'000;
@@ -75,7 +75,7 @@ config::Snapshot draw_snapshot(Weather weather, base::Prng& prng) {
   snapshot.listeners.push_back(std::move(listener));
   snapshot.access_log.format = prng.below(2) == 0 ? config::AccessLogFormat::kCombined : config::AccessLogFormat::kJson;
   snapshot.log_level = config::LogLevel::kDebug;
-  snapshot.drain.timeout_ns = 30 * base::kSecond_ns;
+  snapshot.drain.timeout_ns = one_of<2, uint64_t>(prng, {20 * base::kMillisecond_ns, 30 * base::kSecond_ns});
   return snapshot;
 }
 

@@ -40,7 +40,7 @@ void World::make_trouble() {
 
 void World::trouble_a_client(Client& client) {
   const uint64_t pause_ns = prng_.below(700'000'000);
-  const uint32_t kind = prng_.below(profile_.is_stormy() ? 7 : 2);
+  const uint32_t kind = prng_.below(profile_.is_stormy() ? 8 : 2);
   trace("trouble {} for a client with {} calls", kind, client.open_calls());
   switch (kind) {
     case 0: return client.stall(pause_ns);
@@ -49,6 +49,7 @@ void World::trouble_a_client(Client& client) {
     case 3: return client.break_off(false);
     case 4: return client.end();
     case 5: return client.half_close();
+    case 6: return client.freeze();
     default:
       if (prng_.below(4) == 0) client.vanish();
   }
@@ -56,7 +57,7 @@ void World::trouble_a_client(Client& client) {
 
 void World::trouble_a_backend(Backend& backend) {
   const uint64_t pause_ns = prng_.below(700'000'000);
-  const uint32_t kind = prng_.below(profile_.is_stormy() ? 10 : 2);
+  const uint32_t kind = prng_.below(profile_.is_stormy() ? 11 : 2);
   trace("trouble {} for a backend", kind);
   switch (kind) {
     case 0: return backend.stall(pause_ns);
@@ -68,6 +69,7 @@ void World::trouble_a_backend(Backend& backend) {
     case 6: return backend.go_away(true);
     case 7:
     case 8: return backend.go_away(false);
+    case 9: return backend.freeze();
     default:
       if (prng_.below(4) == 0) backend.vanish();
   }

@@ -30,6 +30,7 @@ struct RunResult {
   uint64_t retries = 0;
   uint64_t short_sends = 0;
   uint64_t no_buffers = 0;
+  uint64_t local_replies[static_cast<size_t>(proxy::LocalReason::kCount)] = {};
 
   RunResult& operator+=(const RunResult& other) {
     exchanges += other.exchanges;
@@ -38,6 +39,7 @@ struct RunResult {
     retries += other.retries;
     short_sends += other.short_sends;
     no_buffers += other.no_buffers;
+    for (size_t i = 0; i < std::size(local_replies); ++i) local_replies[i] += other.local_replies[i];
     for (size_t i = 0; i < std::size(outcomes); ++i) outcomes[i] += other.outcomes[i];
     return *this;
   }
