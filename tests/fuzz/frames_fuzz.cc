@@ -25,6 +25,7 @@ struct Case {
   bool is_stream_gone;       // it was open once, and our end has closed it, or the peer has ended it
   bool has_begun;            // the headers of its message are there
   bool we_object;
+  std::string_view we_took;  // nghttp2 does not show the field for which it ends a block
 };
 
 struct Difference {
@@ -97,9 +98,11 @@ constexpr std::array kDifferences = {
                [](const Case& c) { return has_field(c, "te") && !has_field(c, ":method") && c.we_object; }},
     Difference{"te: trailers is compared exactly, by nghttp2 in either case",
                [](const Case& c) { return has_value(c, "te", [](auto v) { return v != "trailers"; }) && c.we_object; }},
-    Difference{"content-length in trailers means nothing and is passed on (RFC 9110 section 6.5.1)",
+    Difference{"content-length or host in trailers mean nothing and are passed on (RFC 9110 section 6.5.1)",
                [](const Case& c) {
-                 return has_field(c, "content-length") && !has_field(c, ":method") && !has_field(c, ":status");
+                 const bool has_either = c.we_took.find("  content-length: ") != c.we_took.npos ||
+                                         c.we_took.find("  host: ") != c.we_took.npos;
+                 return is_block(c) && c.has_begun && has_either;
                }},
     Difference{"a request without :authority and host: section 8.3.1 asks for neither",
                [](const Case& c) {
@@ -115,6 +118,12 @@ constexpr std::array kDifferences = {
         "PRIORITY on stream 0 or of a wrong length: section 6.3 calls it an error; nghttp2 does not look at it once "
         "SETTINGS have said that priorities are not used",
         [](const Case& c) { return c.header.type == FrameType::kPriority && c.we_object; }},
+    Difference{"a path with a fragment: section 8.3.1 sends path and query",
+               [](const Case& c) {
+                 return has_value(c, ":path", [](auto v) { return v.find('#') != v.npos; }) && c.we_object;
+               }},
+    Difference{"CONNECT asks for a tunnel, which a gRPC proxy is not",
+               [](const Case& c) { return has_value(c, ":method", [](auto v) { return v == "CONNECT"; }); }},
     Difference{
         "PRIORITY of a wrong length on an idle stream: section 6.3 asks for an error of the stream, and there is none",
         [](const Case& c) { return c.header.type == FrameType::kPriority && c.header.length != 5; }},
@@ -125,12 +134,8 @@ constexpr std::array kDifferences = {
           return has_field(c, ":status") && has_field(c, "content-length") && c.header.has(kFlagEndStream) &&
                  !c.we_object;
         }},
-    Difference{"a path with a fragment: section 8.3.1 sends path and query",
-               [](const Case& c) {
-                 return has_value(c, ":path", [](auto v) { return v.find('#') != v.npos; }) && c.we_object;
-               }},
-    Difference{"CONNECT asks for a tunnel, which a gRPC proxy is not",
-               [](const Case& c) { return has_value(c, ":method", [](auto v) { return v == "CONNECT"; }); }},
+    Difference{"a method that is no token: what a method may be is left to the endpoint",
+               [](const Case& c) { return c.we_took.find("  :method: P ST\n") != c.we_took.npos; }},
 };
 
 // Our end: a connection whose owner takes everything at once.
@@ -286,9 +291,10 @@ class FramesDriver {
     if (our_opinion.objects == their_opinion.objects && our_opinion.taken == their_opinion.taken) {
       return header.type != FrameType::kGoaway;
     }
-    const Case c{header,          bytes.octets().subspan(kFrameHeaderSize),
-                 theirs_.pairs(), is_stream_gone,
-                 has_begun,       our_opinion.objects};
+    const Case c{header,           bytes.octets().subspan(kFrameHeaderSize),
+                 theirs_.pairs(),  is_stream_gone,
+                 has_begun,        our_opinion.objects,
+                 our_opinion.taken};
     if (std::ranges::any_of(kDifferences, [&](const Difference& known) { return known.holds(c); })) return false;
     std::fprintf(stderr, "frame type %u flags %#x stream %u length %u, role %s\nours: %s %.*s\n%stheirs: %s\n%s",
                  static_cast<unsigned>(c.header.type), c.header.flags, c.header.stream_id, c.header.length,

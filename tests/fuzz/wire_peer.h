@@ -60,28 +60,31 @@ inline constexpr std::array kSuggestions = {
     Suggestion{":unknown", {"x", "", "y", "z"}},
 };
 
-// What a request, a response or trailers begin with when they are as they should be.
-inline std::string plain_block(uint8_t choice) {
+// What a request, a response or trailers begin with when they are as they should be, but for one value: that of the row
+// `odd_row` is taken from `column`.
+inline std::string plain_block(uint8_t choice, size_t odd_row, size_t column) {
   std::string block;
-  const auto put = [&](size_t row, size_t column) {
-    put_literal(block, kSuggestions[row].name, kSuggestions[row].values[column]);
+  const auto put = [&](size_t row) {
+    put_literal(block, kSuggestions[row].name, kSuggestions[row].values[row == odd_row ? column : 0]);
   };
   switch (choice % 4) {
     case 0:  // a gRPC request
-      for (const size_t row : {0u, 1u, 2u, 3u, 5u, 6u}) put(row, 0);
+      for (const size_t row : {0u, 1u, 2u, 3u, 5u, 6u}) put(row);
       break;
-    case 1: put(4, 0), put(6, 0); break;  // its response
-    case 2: put(9, 0); break;             // its trailers
-    default: break;                       // nothing yet
+    case 1: put(4), put(6); break;  // its response
+    case 2: put(9); break;          // its trailers
+    default: break;                 // nothing yet
   }
   return block;
 }
 
-// A plain beginning, then fields by suggestion: one octet for the name, one for the value. From 0xf0 on the rest of a
-// block is octets of the input as they are.
+// A plain beginning, in which with the highest bit set one octet chooses a value that is out of the ordinary, then
+// fields by suggestion: one octet for the name, one for the value. From 0xf0 on the rest of a block is octets of the
+// input as they are.
 inline std::string take_block(std::span<const uint8_t>& input) {
   const uint8_t choice = take_octet(input);
-  std::string block = plain_block(choice);
+  const uint8_t odd = choice & 0x80 ? take_octet(input) : 0;
+  std::string block = plain_block(choice, odd % kSuggestions.size(), odd / kSuggestions.size() % 4);
   for (unsigned count = choice / 4 % 8; count-- != 0;) {
     const uint8_t name = take_octet(input);
     const uint8_t value = take_octet(input);
