@@ -102,14 +102,14 @@ void Proxy::receive(Connection& connection, std::span<const uint8_t> bytes, uint
     work_off_downstream_events(connection, now_ns);
   }
   if (connection.h2.has_failed()) [[unlikely]] {
-    log(config::LogLevel::kWarn, connection.is_upstream() ? LogKind::kEndpoint : LogKind::kPeer, now_ns,
-        "{} {}: closed with {}: {}", connection.is_upstream() ? "endpoint" : "client",
-        connection.is_upstream() ? connection.endpoint->name : connection.client_text,
-        h2::name_of(connection.h2.failure_code()), connection.h2.failure_reason());
     if (connection.state == ConnectionState::kGreeting) {
       return fail_to_open(connection,
                           Text("endpoint {}: {}", connection.endpoint->name, connection.h2.failure_reason()), now_ns);
     }
+    log(config::LogLevel::kWarn, connection.is_upstream() ? LogKind::kEndpoint : LogKind::kPeer, now_ns,
+        "{} {}: closed with {}: {}", connection.is_upstream() ? "endpoint" : "client",
+        connection.is_upstream() ? connection.endpoint->name : connection.client_text,
+        h2::name_of(connection.h2.failure_code()), connection.h2.failure_reason());
     return end_connection(connection, connection.h2.failure_reason(), now_ns);
   }
   if (!connection.h2.output().is_empty() || connection.h2.wants_gather()) mark(connection);

@@ -165,6 +165,41 @@ TEST_F(DeadEndpoint, WhereAllAreDeadTheCallWaitsForATrialOnItsWay) {
   EXPECT_EQ(Rig::calls(rig.upstream(0)).size() + Rig::calls(rig.upstream(1)).size(), 1u);
 }
 
+// An endpoint that stays away for long is tried again and again; the log names it when that begins, when the reason
+// changes and when it is over.
+TEST(EndpointLoss, IsLoggedOnceAndNotWithEachTrial) {
+  auto bell = std::move(*io::Doorbell::create());
+  LogPort log(*bell, config::LogLevel::kInfo, 0);
+  const auto logged = [&log] {
+    std::vector<std::string> texts;
+    while (const auto event = log.next_event()) texts.emplace_back(event->view());
+    return texts;
+  };
+  Rig rig(Rig::plain_snapshot(1), &log);
+  rig.connects = false;
+  Link& client = rig.add_client();
+  client.peer->send_request(grpc_request(), grpc_message(3), true);
+  rig.run();
+  for (int trial = 0; trial < 5; ++trial) {
+    ASSERT_EQ(rig.wanted.size(), 1u);
+    rig.refuse(std::exchange(rig.wanted, {})[0]);
+    rig.pass(2'500 * base::kMillisecond_ns, 10 * base::kMillisecond_ns);
+  }
+  EXPECT_EQ(logged(),
+            (std::vector<std::string>{"cluster shop: connect failed: endpoint 127.0.0.1:1001: connection refused"}));
+  for (int trial = 0; trial < 3; ++trial) {
+    rig.connect(std::exchange(rig.wanted, {})[0]);
+    Link& link = rig.links.back();
+    rig.proxy->receive(*rig.proxy->connections().find(link.handle), h2::octets_of(std::string(9, 'x')), rig.now_ns);
+    rig.pass(2'500 * base::kMillisecond_ns, 10 * base::kMillisecond_ns);
+  }
+  EXPECT_EQ(logged().size(), 1u) << "for another reason";
+  rig.connect(std::exchange(rig.wanted, {})[0]);
+  rig.run();
+  EXPECT_EQ(logged(),
+            (std::vector<std::string>{"cluster shop: endpoint 127.0.0.1:1001 is back after 8 failed connects"}));
+}
+
 // The calls that wait for a stream of an endpoint were sent nowhere: its loss sends them to another.
 TEST(EndpointLoss, CallsThatWaitGoElsewhereAtOnce) {
   Rig rig;
