@@ -17,7 +17,7 @@ constexpr uint32_t kDirectOutputMax = 128 * 1024;
 
 Connection::Connection(Role role, const Limits& limits, Memory& memory, uint32_t slot) noexcept
     : role_(role),
-      preface_left_(role == Role::kServer ? static_cast<uint8_t>(kPreface.size()) : 0),
+      preface_left_(role == Role::kServer ? static_cast<uint8_t>(kPreface.size()) : uint8_t{kFrameHeaderSize}),
       limits_(limits),
       memory_(&memory),
       slot_(slot),

@@ -9,6 +9,7 @@
 #include "base/byte_queue.h"
 #include "base/intrusive_list.h"
 #include "h2/closed_streams.h"
+#include "h2/first_bytes.h"
 #include "h2/frame.h"
 #include "h2/hpack_decoder.h"
 #include "h2/hpack_encoder.h"
@@ -112,6 +113,10 @@ class Connection {
   bool has_failed() const noexcept { return has_failed_; }
   ErrorCode failure_code() const noexcept { return failure_code_; }
   std::string_view failure_reason() const noexcept { return failure_reason_; }
+  // Client role: what the peer's first octets show it to speak. Where that is not HTTP/2 the connection has failed, and
+  // first_octets() are some of them.
+  Speech peer_speech() const noexcept { return peer_speech_; }
+  std::span<const uint8_t> first_octets() const noexcept { return partial_.bytes(); }
   bool has_received_settings() const noexcept { return has_received_settings_; }
   // The peer has begun a frame or a header block and not ended it.
   bool is_inside_frame() const noexcept { return !partial_.is_empty() || block_stream_id_ != 0; }
@@ -136,6 +141,7 @@ class Connection {
   // Receiving (connection_receive.cc; connection_control.cc for frames that carry no part of a message). Each takes a
   // complete frame payload, except for DATA.
   const uint8_t* receive_preface(const uint8_t* p, const uint8_t* end);
+  void check_server_preface(const uint8_t* p, const uint8_t* end);
   const uint8_t* receive_plain_frames(const uint8_t* p, const uint8_t* end);
   const uint8_t* receive_frame(const uint8_t* p, const uint8_t* end);
   const uint8_t* receive_data_payload(const uint8_t* p, const uint8_t* end);
@@ -247,7 +253,8 @@ class Connection {
   bool has_received_goaway_ = false;
   bool is_write_blocked_ = false;
   bool has_sendable_end_ = false;  // a stream in sendable_ needs no window: only its end is to be sent
-  uint8_t preface_left_ = 0;
+  uint8_t preface_left_;           // octets to come; in the client role not 0 until the server's is recognised
+  Speech peer_speech_ = Speech::kUndecided;
   ErrorCode failure_code_ = ErrorCode::kNoError;
 
   Limits limits_;

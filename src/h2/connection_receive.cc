@@ -95,7 +95,28 @@ void Connection::refuse_closed(uint32_t stream_id) {
   return false;
 }
 
+// A server that speaks something else is told from one that breaks a rule. What has come of its first frame before
+// lies in partial_, and so do the octets afterwards if they are not HTTP/2's.
+void Connection::check_server_preface(const uint8_t* p, const uint8_t* end) {
+  constexpr uint32_t kKeptMax = 32;
+  uint8_t octets[kKeptMax];
+  const uint32_t before = partial_.size();
+  const uint32_t size = std::min(kKeptMax, before + static_cast<uint32_t>(end - p));
+  if (before != 0) std::memcpy(octets, partial_.data(), before);
+  if (size != before) std::memcpy(octets + before, p, size - before);
+  peer_speech_ = recognise_server({octets, size});
+  if (peer_speech_ == Speech::kUndecided) return;
+  preface_left_ = 0;
+  if (peer_speech_ == Speech::kHttp2) return;
+  partial_.append(memory_->blocks, {p, size - before});
+  fail(ErrorCode::kProtocolError, "first frame is not SETTINGS");
+}
+
 const uint8_t* Connection::receive_preface(const uint8_t* p, const uint8_t* end) {
+  if (role_ == Role::kClient) {
+    check_server_preface(p, end);
+    return p;
+  }
   const size_t done = kPreface.size() - preface_left_;
   const size_t size = std::min<size_t>(preface_left_, static_cast<size_t>(end - p));
   if (size != 0 && std::memcmp(p, kPreface.data() + done, size) != 0) {

@@ -60,7 +60,11 @@ Speech recognise_server(std::span<const uint8_t> octets) noexcept {
     return octets[1] == kTlsMajorVersion ? Speech::kTls : Speech::kUnknown;
   }
   const std::string_view text(reinterpret_cast<const char*>(octets.data()), octets.size());
-  if (octets[0] == 'H') return begins_with(text, "HTTP/", Speech::kHttp1);
+  if (octets[0] == 'H') {
+    // With the digit behind it, which tells the version.
+    const Speech speech = begins_with(text, "HTTP/1.", Speech::kHttp1);
+    return speech == Speech::kHttp1 && octets.size() < kStatusVersionSize ? Speech::kUndecided : speech;
+  }
   // A frame of 65,536 octets or more is larger than any that we allow.
   if (octets[0] != 0) return Speech::kUnknown;
   if (octets.size() < kFrameHeaderSize) return Speech::kUndecided;

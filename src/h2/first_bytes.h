@@ -21,6 +21,9 @@ inline constexpr size_t kMethodMax = 24;
 // Of a client. HTTP/2 is its whole preface (RFC 9113 section 3.4), HTTP/1 a whole request line.
 Speech recognise_client(std::span<const uint8_t> octets) noexcept;
 
+// "HTTP/1.1", as a status line begins: all of it has come when a server is told to speak HTTP/1.
+inline constexpr size_t kStatusVersionSize = 8;
+
 // Of a server, whose first frame is SETTINGS (RFC 9113 section 3.4). GOAWAY passes too: it is an error, but one of
 // HTTP/2. At most kFrameHeaderSize octets are looked at.
 Speech recognise_server(std::span<const uint8_t> octets) noexcept;

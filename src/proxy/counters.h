@@ -17,6 +17,7 @@ struct Counters {
   uint64_t local_replies[static_cast<uint32_t>(LocalReason::kCount)] = {};
   uint64_t downstream_connections = 0;
   uint64_t upstream_connections = 0;
+  uint64_t foreign_endpoints = 0;  // connections to endpoints that do not speak HTTP/2
   uint64_t connect_failures = 0;
   uint64_t request_bytes = 0;  // DATA
   uint64_t response_bytes = 0;

@@ -101,17 +101,8 @@ void Proxy::receive(Connection& connection, std::span<const uint8_t> bytes, uint
   } else {
     work_off_downstream_events(connection, now_ns);
   }
-  if (connection.h2.has_failed()) [[unlikely]] {
-    if (connection.state == ConnectionState::kGreeting) {
-      return fail_to_open(connection,
-                          Text("endpoint {}: {}", connection.endpoint->name, connection.h2.failure_reason()), now_ns);
-    }
-    log(config::LogLevel::kWarn, connection.is_upstream() ? LogKind::kEndpoint : LogKind::kPeer, now_ns,
-        "{} {}: closed with {}: {}", connection.is_upstream() ? "endpoint" : "client",
-        connection.is_upstream() ? connection.endpoint->name : connection.client_text,
-        h2::name_of(connection.h2.failure_code()), connection.h2.failure_reason());
-    return end_connection(connection, connection.h2.failure_reason(), now_ns);
-  }
+  if (connection.h2.has_failed()) [[unlikely]]
+    return on_connection_failed(connection, now_ns);
   if (!connection.h2.output().is_empty() || connection.h2.wants_gather()) mark(connection);
   if (!connection.h2.is_inside_frame()) [[likely]] {
     connection.frame_since_ns = 0;
@@ -120,6 +111,15 @@ void Proxy::receive(Connection& connection, std::span<const uint8_t> bytes, uint
   }
   if (connection.state == ConnectionState::kDraining) [[unlikely]]
     close_if_drained(connection, now_ns);
+}
+
+void Proxy::on_connection_failed(Connection& connection, uint64_t now_ns) {
+  if (connection.state == ConnectionState::kGreeting) return on_greeting_failed(connection, now_ns);
+  log(config::LogLevel::kWarn, connection.is_upstream() ? LogKind::kEndpoint : LogKind::kPeer, now_ns,
+      "{} {}: closed with {}: {}", connection.is_upstream() ? "endpoint" : "client",
+      connection.is_upstream() ? connection.endpoint->name : connection.client_text,
+      h2::name_of(connection.h2.failure_code()), connection.h2.failure_reason());
+  end_connection(connection, connection.h2.failure_reason(), now_ns);
 }
 
 void Proxy::on_connection_event(Connection& connection, const h2::Event& event, uint64_t now_ns) {

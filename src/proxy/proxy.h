@@ -117,6 +117,7 @@ class Proxy {
       }  // else its stream was ended by an earlier event
     }
   }
+  void on_connection_failed(Connection& connection, uint64_t now_ns);
   void begin_closing(Connection& connection, uint64_t now_ns);
   void end_connection(Connection& connection, std::string_view cause, uint64_t now_ns);
   void on_connection_event(Connection& connection, const h2::Event& event, uint64_t now_ns);
@@ -200,6 +201,7 @@ class Proxy {
   void on_endpoint_timer(Endpoint& endpoint, uint64_t now_ns);
   void greeted(Connection& connection, uint64_t now_ns);
   void on_connect_timeout(Connection& connection, uint64_t now_ns);
+  void on_greeting_failed(Connection& connection, uint64_t now_ns);
   void fail_to_open(Connection& connection, std::string_view sentence, uint64_t now_ns);
   void retire(Connection& connection, uint64_t now_ns);
   void arm_keepalive(Connection& connection, uint64_t now_ns);

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "base/line_writer.h"
 #include "base/units.h"
 #include "proxy/proxy.h"
 #include "proxy/text.h"
@@ -20,6 +21,21 @@ constexpr uint64_t kShortLife_ns = base::kSecond_ns;
 
 // An unanswered stream is looked after this often; PING itself is bound by the keepalive interval.
 constexpr uint64_t kSilence_ns = 10 * base::kSecond_ns;
+
+// What an endpoint's first octets show, as it goes on behind "endpoint ADDRESS ".
+std::string describe_foreign(const h2::Connection& connection) {
+  const std::span<const uint8_t> octets = connection.first_octets();
+  const std::string_view first(reinterpret_cast<const char*>(octets.data()), octets.size());
+  switch (connection.peer_speech()) {
+    case h2::Speech::kTls: return "speaks TLS, the cluster has no tls:";
+    case h2::Speech::kHttp1: return fmt::format("speaks {}, not HTTP/2", first.substr(0, h2::kStatusVersionSize));
+    default: break;
+  }
+  char text[128];
+  base::LineWriter line(text);
+  line.escaped(first, base::Escape::kProse, sizeof text);
+  return fmt::format("does not speak HTTP/2: its first bytes were '{}'", std::string_view(text, line.size()));
+}
 
 }  // namespace
 
@@ -169,6 +185,17 @@ void Proxy::on_connect_timeout(Connection& connection, uint64_t now_ns) {
   fail_to_open(connection,
                Text("endpoint {} {} (connect_timeout {}{})", connection.endpoint->name, what,
                     is_whole ? timeout_ms / 1000 : timeout_ms, is_whole ? "s" : "ms"),
+               now_ns);
+}
+
+// Its first octets were not those of an HTTP/2 server, or broke a rule; no call was sent to it.
+void Proxy::on_greeting_failed(Connection& connection, uint64_t now_ns) {
+  const bool is_foreign = connection.h2.peer_speech() != h2::Speech::kHttp2;
+  const std::string_view name = connection.endpoint->name;
+  if (is_foreign) ++counters_.foreign_endpoints;
+  fail_to_open(connection,
+               is_foreign ? Text("endpoint {} {}", name, describe_foreign(connection.h2))
+                          : Text("endpoint {}: {}", name, connection.h2.failure_reason()),
                now_ns);
 }
 

@@ -118,6 +118,15 @@ Link& Rig::add_client(std::string_view address, const Nghttp2Peer::Options& opti
   return link;
 }
 
+void Rig::say(Link& link, std::string_view bytes) {
+  if (Connection* connection = link.is_gone ? nullptr : proxy->connections().find(link.handle)) {
+    const AllocationScope counted;
+    proxy->receive(*connection, h2::octets_of(bytes), now_ns);
+  }
+  proxy->validate();
+  run();
+}
+
 Link& Rig::upstream(uint32_t endpoint) {
   const std::string name = "127.0.0.1:" + std::to_string(1001 + endpoint);
   for (auto link = links.rbegin(); link != links.rend(); ++link) {

@@ -65,6 +65,8 @@ class Rig {
   ~Rig();
 
   Link& add_client(std::string_view address = "192.0.2.7:40000", const Nghttp2Peer::Options& options = {});
+  // Bytes that the test makes up, as if this peer had sent them.
+  void say(Link& link, std::string_view bytes);
   // The only, or the newest, connection to this endpoint that is still there.
   Link& upstream(uint32_t endpoint);
   bool has_upstream(uint32_t endpoint) const;
