@@ -55,6 +55,13 @@ void check_listeners(const Draft& draft, Report& report) {
   }
   for (size_t i = 0; i < draft.listeners.size(); ++i) {
     const ListenerDraft& listener = draft.listeners[i];
+    const bool has_lists = !listener.sources.allow.empty() || !listener.sources.deny.empty();
+    if (listener.address.is_unix() && has_lists && listener.sources.proxy_protocol == ProxyProtocol::kOff) {
+      report.add(listener.place,
+                 fmt::format("the peers of {} have no network address for 'allow' and 'deny' to look at, allowed: with "
+                             "proxy_protocol: optional or require",
+                             quote(listener.address.text())));
+    }
     // Each port 0 becomes another port.
     if (listener.address.port() == 0 && !listener.address.is_unix()) continue;
     for (size_t j = 0; j < i; ++j) {
@@ -142,6 +149,7 @@ Snapshot resolve(Draft draft, const Host& host, Report& report) {
   for (const ListenerDraft& listener : draft.listeners) {
     ListenerConfig& config = snapshot.listeners.emplace_back();
     config.address = listener.address;
+    config.sources = listener.sources;
     config.forwarded = listener.forwarded;
     for (const RouteDraft& route : listener.routes) {
       RouteConfig& resolved = config.routes.emplace_back(route.config);

@@ -21,6 +21,7 @@ struct RouteDraft {
 struct ListenerDraft {
   io::Address address;
   Place place;
+  SourceOptions sources;
   ForwardedOptions forwarded;
   std::vector<RouteDraft> routes;
 };

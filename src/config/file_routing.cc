@@ -26,6 +26,8 @@ constexpr std::string_view kHeaderNameWords = "letters, digits and !#$%&'*+-.^_`
 constexpr std::string_view kClusterNameWords = "letters, digits, '_', '-' and '.', up to 64 of them";
 constexpr std::string_view kHeadersWords = "a map of header names to values";
 constexpr std::string_view kRoutesWords = "a list of at least one {match, cluster}";
+constexpr std::string_view kNetworkWords = "an IPv4 or IPv6 network, as 10.0.0.0/8, fd00::/8 or 192.0.2.7";
+constexpr std::string_view kNetworksWords = "a list of at least one network, as [10.0.0.0/8]";
 constexpr size_t kClusterNameLength = 64;
 
 bool is_visible(char byte) {
@@ -167,14 +169,31 @@ void read_forwarded(const Element& element, ForwardedOptions& forwarded, Report&
   read_value(map.find("x_forwarded_proto"), report, kBooleanWords, parse_switch, forwarded.x_forwarded_proto);
 }
 
+void read_networks(const std::optional<Element>& element, std::vector<io::Network>& networks, Report& report) {
+  if (!element) return;
+  for (const Element& item : items(*element, report, kNetworksWords)) {
+    const size_t count_before = report.count();
+    io::Network network;
+    read_value(item, report, kNetworkWords, parse_network, network);
+    if (report.count() == count_before) networks.push_back(network);
+  }
+}
+
+void read_sources(const Map& map, SourceOptions& sources, Report& report) {
+  read_value(map.find("proxy_protocol"), report, kProxyProtocolWords, parse_proxy_protocol, sources.proxy_protocol);
+  read_networks(map.find("allow"), sources.allow, report);
+  read_networks(map.find("deny"), sources.deny, report);
+}
+
 void read_listener(const Element& element, Draft& draft, Report& report) {
-  const Map map(element, report, {"address", "forwarded", "routes"}, {"proxy_protocol", "allow", "deny", "tls"});
+  const Map map(element, report, {"address", "proxy_protocol", "allow", "deny", "forwarded", "routes"}, {"tls"});
   ListenerDraft listener;
   const size_t count_before = report.count();
   const auto address = map.require("address", kAddressWords);
   read_value(address, report, kAddressWords, parse_listen_address, listener.address);
   const bool has_address = report.count() == count_before;
   if (address) listener.place = address->place;
+  read_sources(map, listener.sources, report);
   if (const auto forwarded = map.find("forwarded")) read_forwarded(*forwarded, listener.forwarded, report);
   if (const auto routes = map.require("routes", kRoutesWords)) {
     for (const Element& item : items(*routes, report, kRoutesWords)) {

@@ -66,9 +66,19 @@ void print_route(Emitter& out, const RouteConfig& route, const Snapshot& snapsho
   out << YAML::EndMap;
 }
 
+void print_networks(Emitter& out, const char* key, const std::vector<io::Network>& networks) {
+  if (networks.empty()) return;
+  out << YAML::Key << key << YAML::Value << YAML::Flow << YAML::BeginSeq;
+  for (const io::Network& network : networks) out << YAML::DoubleQuoted << network.text();
+  out << YAML::EndSeq;
+}
+
 void print_listener(Emitter& out, const ListenerConfig& listener, const Snapshot& snapshot) {
   out << YAML::BeginMap;
   pair(out, "address", listener.address.text());
+  pair(out, "proxy_protocol", proxy_protocol_text(listener.sources.proxy_protocol));
+  print_networks(out, "allow", listener.sources.allow);
+  print_networks(out, "deny", listener.sources.deny);
   begin(out, "forwarded");
   pair(out, "x_forwarded_for", listener.forwarded.x_forwarded_for ? "append" : "off");
   pair(out, "x_forwarded_proto", listener.forwarded.x_forwarded_proto ? "true" : "false");

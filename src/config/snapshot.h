@@ -8,12 +8,15 @@
 #include <vector>
 
 #include "io/address.h"
+#include "io/network.h"
 
 namespace ringway::config {
 
 enum class AcceptMode : uint8_t { kBalanced, kReusePort };
 enum class Policy : uint8_t { kRoundRobin };
 enum class LogLevel : uint8_t { kDebug, kInfo, kWarn, kError };
+// Whether a listener's clients come with a header that says who they are (proxy/proxy_header.h).
+enum class ProxyProtocol : uint8_t { kOff, kOptional, kRequire };
 enum class AccessLogFormat : uint8_t { kCombined, kJson };
 
 // Bounds on what one peer may ask of us. One table of them, with default, reason and range, is in config/limits.cc.
@@ -100,8 +103,22 @@ struct ForwardedOptions {
   bool operator==(const ForwardedOptions&) const = default;
 };
 
+// Who may come, and who says so.
+struct SourceOptions {
+  ProxyProtocol proxy_protocol = ProxyProtocol::kOff;
+  std::vector<io::Network> allow;  // empty: everybody
+  std::vector<io::Network> deny;   // wins over `allow`
+
+  // Of the socket's peer, or of who was announced in its place.
+  bool admits(const io::Address& client) const noexcept {
+    return !io::any_holds(deny, client) && (allow.empty() || io::any_holds(allow, client));
+  }
+  bool operator==(const SourceOptions&) const = default;
+};
+
 struct ListenerConfig {
   io::Address address;
+  SourceOptions sources;
   ForwardedOptions forwarded;
   std::vector<RouteConfig> routes;  // the first that matches wins
 

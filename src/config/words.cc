@@ -24,6 +24,8 @@ constexpr std::array kPolicies = {Word{"round_robin", Policy::kRoundRobin}};
 constexpr std::array kLogLevels = {Word{"debug", LogLevel::kDebug}, Word{"info", LogLevel::kInfo},
                                    Word{"warn", LogLevel::kWarn}, Word{"error", LogLevel::kError}};
 constexpr std::array kFormats = {Word{"combined", AccessLogFormat::kCombined}, Word{"json", AccessLogFormat::kJson}};
+constexpr std::array kProxyProtocols = {Word{"off", ProxyProtocol::kOff}, Word{"optional", ProxyProtocol::kOptional},
+                                        Word{"require", ProxyProtocol::kRequire}};
 constexpr std::array kForwardedFor = {Word{"append", true}, Word{"off", false}};
 
 // Policies of the design that this version does not have.
@@ -57,6 +59,12 @@ Parsed<LogLevel> parse_log_level(std::string_view text) {
 }
 Parsed<AccessLogFormat> parse_access_log_format(std::string_view text) {
   return pick(text, kFormats, kAccessLogFormatWords);
+}
+Parsed<ProxyProtocol> parse_proxy_protocol(std::string_view text) {
+  return pick(text, kProxyProtocols, kProxyProtocolWords);
+}
+Parsed<io::Network> parse_network(std::string_view text) {
+  return io::Network::parse(text);
 }
 Parsed<bool> parse_forwarded_for(std::string_view text) {
   return pick(text, kForwardedFor, kForwardedForWords);
@@ -145,6 +153,9 @@ std::string_view policy_text(Policy policy) {
 }
 std::string_view log_level_text(LogLevel level) {
   return name_of(level, kLogLevels);
+}
+std::string_view proxy_protocol_text(ProxyProtocol protocol) {
+  return name_of(protocol, kProxyProtocols);
 }
 std::string_view access_log_format_text(AccessLogFormat format) {
   return name_of(format, kFormats);

@@ -18,6 +18,7 @@ using Parsed = std::expected<T, std::string>;
 inline constexpr std::string_view kAcceptWords = "balanced, reuseport";
 inline constexpr std::string_view kPolicyWords = "round_robin";
 inline constexpr std::string_view kLogLevelWords = "debug, info, warn, error";
+inline constexpr std::string_view kProxyProtocolWords = "off, optional, require";
 inline constexpr std::string_view kAccessLogFormatWords = "combined, json";
 inline constexpr std::string_view kBooleanWords = "true or false";
 inline constexpr std::string_view kForwardedForWords = "append, off";
@@ -29,6 +30,8 @@ Parsed<AcceptMode> parse_accept(std::string_view text);
 Parsed<Policy> parse_policy(std::string_view text);
 Parsed<LogLevel> parse_log_level(std::string_view text);
 Parsed<AccessLogFormat> parse_access_log_format(std::string_view text);
+Parsed<ProxyProtocol> parse_proxy_protocol(std::string_view text);
+Parsed<io::Network> parse_network(std::string_view text);
 Parsed<bool> parse_switch(std::string_view text);
 Parsed<bool> parse_forwarded_for(std::string_view text);
 Parsed<std::string> parse_access_log_path(std::string_view text);  // "off" becomes the empty path
@@ -47,6 +50,7 @@ Parsed<EndpointConfig> parse_upstream(std::string_view text);
 std::string_view accept_text(AcceptMode mode);
 std::string_view policy_text(Policy policy);
 std::string_view log_level_text(LogLevel level);
+std::string_view proxy_protocol_text(ProxyProtocol protocol);
 std::string_view access_log_format_text(AccessLogFormat format);
 
 }  // namespace ringway::config

@@ -185,6 +185,7 @@ void Server::on_signal(int signal) {
     default:
       if (!is_draining_) {
         is_draining_ = true;
+        post_to_all(shard::MessageKind::kUnready);
         error_log_.write(config::LogLevel::kInfo, "draining");
         drain_starts_ns_ = base::saturating_add(base::monotonic_ns(), snapshot_.drain.delay_ns);
       } else {
@@ -221,6 +222,26 @@ uint32_t Server::sockets_max() const {
 void Server::post_to_all(shard::MessageKind kind, uint32_t value) {
   const auto sender = static_cast<uint32_t>(shards_.size());
   for (const auto& mailbox : mailboxes_) mailbox->post(sender, {kind, -1, value});
+}
+
+// Of connections that were not what they should be.
+std::string Server::refusals() const {
+  proxy::Counters sum;
+  for (const auto& shard : shards_) {
+    const proxy::Counters& p = shard->proxy().counters();
+    sum.foreign_endpoints += p.foreign_endpoints;
+    sum.sources_refused += p.sources_refused;
+    sum.proxy_headers += p.proxy_headers;
+    sum.bad_proxy_headers += p.bad_proxy_headers;
+    sum.tls_clients += p.tls_clients;
+    sum.http1_clients += p.http1_clients;
+    sum.health_checks += p.health_checks;
+    sum.unknown_clients += p.unknown_clients;
+  }
+  return fmt::format(R"("foreign_endpoints":{},"sources_refused":{},"proxy_headers":{},"bad_proxy_headers":{},)",
+                     sum.foreign_endpoints, sum.sources_refused, sum.proxy_headers, sum.bad_proxy_headers) +
+         fmt::format(R"("tls_clients":{},"http1_clients":{},"health_checks":{},"unknown_clients":{},)", sum.tls_clients,
+                     sum.http1_clients, sum.health_checks, sum.unknown_clients);
 }
 
 std::string Server::statistics() const {
@@ -287,6 +308,7 @@ std::string Server::statistics() const {
                         limit_hits[kind]);
   }
   text += "},";
+  text += refusals();
   text += fmt::format(R"("hop_us":{{"count":{},"mean":{:.1f},"p50":{:.1f},"p90":{:.1f},"p99":{:.1f},"max":{:.1f}}}}})",
                       hop_times.count(), hop_times.mean() / 1e3, microseconds(50), microseconds(90), microseconds(99),
                       static_cast<double>(hop_times.maximum()) / 1e3);

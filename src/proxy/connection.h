@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 
+#include "base/byte_queue.h"
 #include "base/intrusive_list.h"
 #include "base/slot_pool.h"
 #include "base/timer_wheel.h"
@@ -26,18 +27,22 @@ struct OwnedTimer : base::Timer {
   const TimerOwner owner;
 };
 
-//   connecting --> greeting --> open --> draining (no new streams) --> closing (flush, then close) --> gone
-//        |             |         |                                        ^
-//        +-------------+---------+------- failure, end of input ----------+
+//   connecting --> greeting --+--> open --> draining (no new streams) --> closing (flush, then close) --> gone
+//   first bytes --------------+     |                                        ^
+//        |                          |                                        |
+//        +--------------------------+------- failure, end of input ----------+
 //
 // Upstream alone: connecting, and greeting, which waits for the peer's SETTINGS. gRPC servers send them at once; a call
 // that went before them might meet a smaller stream limit than it assumed, or a peer that speaks something else. A peer
 // that grants no stream at all has not greeted yet.
-enum class ConnectionState : uint8_t { kConnecting, kGreeting, kOpen, kDraining, kClosing };
+// Downstream alone: first bytes. The client has not shown yet that it speaks HTTP/2. The bytes of the last two states are
+// no frames: they stand together, so that one comparison tells.
+enum class ConnectionState : uint8_t { kConnecting, kGreeting, kOpen, kDraining, kFirstBytes, kClosing };
 
 struct Connection : DirtyLink, OwnedTimer {
   Connection(h2::Role role, const h2::Limits& limits, h2::Memory& memory, uint32_t slot) noexcept
       : OwnedTimer(TimerOwner::kConnection), h2(role, limits, memory, slot) {}
+  ~Connection() { first_bytes.release(h2.memory().blocks); }
 
   bool is_upstream() const noexcept { return h2.role() == h2::Role::kClient; }
   // Upstream: another call may be sent on it. A peer that does not read is given no more calls than this.
@@ -63,7 +68,9 @@ struct Connection : DirtyLink, OwnedTimer {
   uint64_t ends_ns = 0;          // when it is old (limits.connection_age)
   uint64_t frame_since_ns = 0;   // when a frame was begun that is not ended; 0: none
   Listener* listener = nullptr;  // of the same shard
-  std::string client_text;       // the peer's address, as logs and x-forwarded-for show it
+  std::string client_text;       // the client's address, as logs and x-forwarded-for show it
+  base::ByteQueue first_bytes;   // what has come in state kFirstBytes, where it came in pieces
+  bool awaits_proxy_header = false;
 
   // Upstream.
   Endpoint* endpoint = nullptr;  // of the same shard, outlives its connections

@@ -29,6 +29,16 @@ void Proxy::begin_watch(Connection& connection, uint64_t now_ns) {
   timers_.arm(connection, now_ns + snapshot_.limits.preface_timeout_ns);
 }
 
+// Its first bytes have not shown in time what it speaks.
+void Proxy::end_silent(Connection& connection, uint64_t now_ns) {
+  if (!is_draining_) {
+    count_limit(h2::LimitKind::kPrefaceTimeout);
+    log(config::LogLevel::kWarn, LogKind::kLimit, now_ns, "client {}: closed: no preface came in time ({})",
+        connection.client_text, h2::key_of(h2::LimitKind::kPrefaceTimeout));
+  }
+  begin_closing(connection, now_ns);
+}
+
 // A frame, or a header block, was begun and not ended: by the time limits.header_timeout has passed it must be.
 void Proxy::watch_frame(Connection& connection, uint64_t now_ns) {
   if (connection.frame_since_ns != 0) return;

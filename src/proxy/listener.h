@@ -19,8 +19,10 @@ struct Route {
 };
 
 struct Listener {
-  explicit Listener(const config::ListenerConfig& config) : table(config.routes) {}
+  explicit Listener(const config::ListenerConfig& listener_config)
+      : config(listener_config), table(listener_config.routes) {}
 
+  const config::ListenerConfig& config;
   routing::RouteTable table;
   std::vector<Route> routes;  // in the table's order
 };

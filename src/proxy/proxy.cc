@@ -74,6 +74,7 @@ Connection* Proxy::accept(uint32_t listener, const io::Address& peer, uint64_t n
   if (downstream_count_ >= snapshot_.limits.connections) return nullptr;
   Connection* connection = connections_.create(h2::Role::kServer, downstream_limits_, memory_, 0u);
   if (connection == nullptr) return nullptr;
+  connection->state = ConnectionState::kFirstBytes;
   connection->handle = connections_.handle(*connection);
   connection->h2.set_slot(connection->handle.index);
   connection->listener = &listeners_[listener];
@@ -82,11 +83,10 @@ Connection* Proxy::accept(uint32_t listener, const io::Address& peer, uint64_t n
   connection->opened_ns = connection->received_ns = now_ns;
   ++downstream_count_;
   ++counters_.downstream_connections;
-  connection->h2.start();
+  connection->awaits_proxy_header = connection->listener->config.sources.proxy_protocol != config::ProxyProtocol::kOff;
   begin_watch(*connection, now_ns);
-  mark(*connection);
   // Accepted behind the begin of a drain: what it has sent already is served.
-  if (is_draining_) begin_drain_step(*connection, "draining", now_ns);
+  if (is_draining_) timers_.arm(*connection, now_ns + kDrainPing_ns);
   return connection;
 }
 
@@ -94,7 +94,8 @@ void Proxy::receive(Connection& connection, std::span<const uint8_t> bytes, uint
   connection.received_ns = now_ns;
   connection.ping_sent_ns = 0;
   memory_.now_ns = now_ns;
-  if (connection.state == ConnectionState::kClosing) return;
+  if (connection.state >= ConnectionState::kFirstBytes) [[unlikely]]
+    return receive_first_bytes(connection, bytes, now_ns);
   connection.h2.receive(bytes);
   if (connection.is_upstream()) {
     work_off_upstream_events(connection, now_ns);
@@ -206,7 +207,9 @@ void Proxy::lost(Connection& connection, io::Error error, uint64_t now_ns) {
   if (connection.state == ConnectionState::kClosing) return;
   const std::string_view cause = error ? io::describe(error) : std::string_view("connection closed");
   if (connection.state == ConnectionState::kGreeting) {
-    return fail_to_open(connection, Text("endpoint {}: {} before its SETTINGS", connection.endpoint->name, cause),
+    return fail_to_open(connection,
+                        Text("endpoint {} did not speak before its end: {} (it may expect TLS, the cluster has no tls:)",
+                             connection.endpoint->name, cause),
                         now_ns);
   }
   if (connection.is_upstream() && connection.h2.stream_count() != 0) {
@@ -277,6 +280,7 @@ void Proxy::on_connection_timer(Connection& connection, uint64_t now_ns) {
   switch (connection.state) {
     case ConnectionState::kConnecting:
     case ConnectionState::kGreeting: on_connect_timeout(connection, now_ns); break;
+    case ConnectionState::kFirstBytes: end_silent(connection, now_ns); break;
     case ConnectionState::kOpen:
     case ConnectionState::kDraining:
       if (connection.awaits_drain_ping) {
@@ -347,9 +351,15 @@ void Proxy::add_hop_times(stats::Histogram& sum) const {
 void Proxy::begin_drain(uint64_t now_ns) {
   if (is_draining_) return;
   is_draining_ = true;
+  is_ready_ = false;
   connections_.for_each([&](Connection& connection) {
     if (connection.is_upstream() || connection.state == ConnectionState::kClosing) return;
-    begin_drain_step(connection, "draining", now_ns);
+    if (connection.state == ConnectionState::kFirstBytes) {
+      // It may have sent its first call; a client that is silent has none.
+      timers_.arm(connection, now_ns + kDrainPing_ns);
+    } else {
+      begin_drain_step(connection, "draining", now_ns);
+    }
   });
 }
 

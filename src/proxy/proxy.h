@@ -50,6 +50,9 @@ class Proxy {
   Proxy& operator=(const Proxy&) = delete;
   ~Proxy();
 
+  // Whether the listener takes clients from this address, as far as the address of the socket tells; logged and counted
+  // when it does not. Before accept().
+  bool admits(uint32_t listener, const io::Address& peer, uint64_t now_ns);
   // What happened to sockets. Every call may add to the lists below.
   Connection* accept(uint32_t listener, const io::Address& peer, uint64_t now_ns);  // null: no slot
   void connected(Connection& connection, uint64_t now_ns);
@@ -73,6 +76,8 @@ class Proxy {
   void set_pressure(Pressure pressure, uint64_t now_ns);
   Pressure pressure() const noexcept { return pressure_; }
 
+  // From here on /healthz says that no client should be sent here; calls go on.
+  void begin_unready() noexcept { is_ready_ = false; }
   // Drain (DESIGN 3.17): GOAWAY(2^31-1) and PING on every downstream connection, the real id after the answer or 1 s.
   void begin_drain(uint64_t now_ns);
   // The time is up: what is left ends now, each call with a reason.
@@ -141,6 +146,7 @@ class Proxy {
   // What a client's connection owes while it is open (downstream_watch.cc).
   uint64_t age_limit_ns() noexcept;
   void begin_watch(Connection& connection, uint64_t now_ns);
+  void end_silent(Connection& connection, uint64_t now_ns);
   void watch_frame(Connection& connection, uint64_t now_ns);
   void watch_downstream(Connection& connection, uint64_t now_ns);
   void watch_further(Connection& connection, uint64_t now_ns);
@@ -149,6 +155,17 @@ class Proxy {
   void ask_to_go(Connection& connection, h2::LimitKind kind, std::string_view why, uint64_t now_ns);
   void reset_stalled_of(Connection& connection, uint64_t now_ns);
   void relieve_connection(Connection& connection, uint64_t now_ns);
+
+  // Before a client is known to speak HTTP/2 (first_bytes.cc).
+  void receive_first_bytes(Connection& connection, std::span<const uint8_t> bytes, uint64_t now_ns);
+  enum class HeaderVerdict : uint8_t { kGoOn, kAwait, kRefused };
+  HeaderVerdict take_proxy_header(Connection& connection, std::span<const uint8_t>& bytes, uint64_t now_ns);
+  void begin_http2(Connection& connection, std::span<const uint8_t> bytes, uint64_t now_ns);
+  void refuse_tls(Connection& connection, uint64_t now_ns);
+  void answer_http1(Connection& connection, std::span<const uint8_t> bytes, uint64_t now_ns);
+  void refuse_unknown(Connection& connection, std::span<const uint8_t> bytes, uint64_t now_ns);
+  void keep_first_bytes(Connection& connection, std::span<const uint8_t> bytes);
+  void note_refused_source(const Listener& listener, const io::Address& client, uint64_t now_ns);
 
   // Requests (proxy_request.cc). Of the pairs start and pick_and_attempt, attempt and send_request, here, and
   // release_upstream and close_upstream_stream, release_if_ended and end_streams, below, the second is inlined where
@@ -270,6 +287,7 @@ class Proxy {
   uint64_t turn_ = 0;
   uint32_t downstream_count_ = 0;
   bool is_draining_ = false;
+  bool is_ready_ = true;  // as /healthz tells it
   bool has_access_log_ = false;
   base::PlainVector<Exchange*> forwarded_;  // sent upstream in this turn: their first leg ends with it
   base::PlainVector<Exchange*> finished_;   // ended in this turn; their slots go with its end, not before

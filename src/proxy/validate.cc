@@ -64,6 +64,7 @@ void validate_connection(Connection& connection) {
   switch (connection.state) {
     case ConnectionState::kConnecting:
     case ConnectionState::kGreeting: ASSERT(connection.is_upstream() && is_armed && streams == 0); break;
+    case ConnectionState::kFirstBytes: ASSERT(!connection.is_upstream() && is_armed && streams == 0); break;
     case ConnectionState::kOpen: break;
     case ConnectionState::kDraining: ASSERT(streams != 0 || is_dirty); break;
     case ConnectionState::kClosing: ASSERT(streams == 0 && (is_armed || connection.is_linger_over)); return;

@@ -15,6 +15,7 @@ namespace ringway::shard {
 
 enum class MessageKind : uint8_t {
   kAdopt,     // a connection accepted by another shard: `fd`, `listener`
+  kUnready,   // a drain is going to begin: say so to who asks, and go on
   kDrain,     // stop accepting, GOAWAY, finish
   kDraining,  // another shard has begun its drain: behind this no connection comes from it
   kEndDrain,  // the drain's time is up

@@ -243,6 +243,7 @@ void Shard::read_mailbox() {
   mailbox.drain([this](const Message& message) {
     switch (message.kind) {
       case MessageKind::kAdopt: adopt(message.fd, message.listener); break;
+      case MessageKind::kUnready: proxy_->begin_unready(); break;
       case MessageKind::kDrain: begin_drain(); break;
       case MessageKind::kDraining: ++draining_count_; break;
       case MessageKind::kPressure:

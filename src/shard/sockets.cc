@@ -99,7 +99,9 @@ void Shard::adopt(int fd, uint32_t listener) {
   io::set_stream_options(fd, kUserTimeout_ms);
   const io::Address peer = io::peer_address(fd);
   Source source{};
-  if (!admits(peer, source)) return options_.placement->discharge(options_.index);
+  if (!proxy_->admits(listener, peer, now_ns_) || !admits(peer, source)) {
+    return options_.placement->discharge(options_.index);
+  }
   proxy::Connection* const connection = proxy_->accept(listener, peer, now_ns_);
   if (connection == nullptr) {
     if (source != Source{}) options_.placement->sources.remove(source);

@@ -58,6 +58,48 @@ TEST(File, Forwarded) {
   EXPECT_EQ(read("{x_forwarded_for: off, x_forwarded_proto: on}"), (ForwardedOptions{false, true}));
 }
 
+TEST(File, Sources) {
+  const auto read = [](const std::string& sources) {
+    const Reading reading = read_text(
+        "clusters: [{name: a, endpoints: [{address: '127.0.0.1:1'}]}]\n"
+        "listeners: [{address: '127.0.0.1:0', routes: [{cluster: a}]" +
+        sources + "}]");
+    EXPECT_EQ(reading.report, "");
+    return reading.snapshot.listeners[0].sources;
+  };
+  EXPECT_EQ(read(""), SourceOptions());
+  EXPECT_EQ(read("").proxy_protocol, ProxyProtocol::kOff);
+  EXPECT_EQ(read(", proxy_protocol: off").proxy_protocol, ProxyProtocol::kOff);
+  EXPECT_EQ(read(", proxy_protocol: optional").proxy_protocol, ProxyProtocol::kOptional);
+  EXPECT_EQ(read(", proxy_protocol: require").proxy_protocol, ProxyProtocol::kRequire);
+  const SourceOptions lists = read(", allow: [10.0.0.0/8, 'fd00::/8'], deny: [10.9.0.0/16]");
+  ASSERT_EQ(lists.allow.size(), 2u);
+  EXPECT_EQ(lists.allow[1].text(), "fd00::/8");
+  ASSERT_EQ(lists.deny.size(), 1u);
+  EXPECT_TRUE(lists.admits(*io::Address::parse("10.8.0.1:1")));
+  EXPECT_TRUE(lists.admits(*io::Address::parse("[fd00::1]:1")));
+  EXPECT_FALSE(lists.admits(*io::Address::parse("10.9.0.1:1"))) << "what is denied stays denied";
+  EXPECT_FALSE(lists.admits(*io::Address::parse("11.0.0.1:1")));
+  EXPECT_TRUE(read(", deny: [10.9.0.0/16]").admits(*io::Address::parse("11.0.0.1:1")));
+}
+
+TEST(File, SourcesOfAUnixSocket) {
+  const auto report_of = [](const std::string& sources) {
+    return read_text(
+               "clusters: [{name: a, endpoints: [{address: '127.0.0.1:1'}]}]\n"
+               "listeners: [{address: 'unix:/tmp/a', routes: [{cluster: a}]" +
+               sources + "}]")
+        .report;
+  };
+  const std::string refusal =
+      "t.yaml:2:23: listeners[0].address: the peers of 'unix:/tmp/a' have no network address for 'allow' and 'deny' to "
+      "look at, allowed: with proxy_protocol: optional or require\n";
+  EXPECT_EQ(report_of(""), "");
+  EXPECT_EQ(report_of(", allow: [10.0.0.0/8]"), refusal);
+  EXPECT_EQ(report_of(", deny: [10.0.0.0/8]"), refusal);
+  EXPECT_EQ(report_of(", deny: [10.0.0.0/8], proxy_protocol: optional"), "");
+}
+
 TEST(File, Matches) {
   EXPECT_EQ(route_of("{}").path_match, PathMatch::kAny);
   EXPECT_EQ(route_of("{}").name, "*");
@@ -157,6 +199,7 @@ TEST(File, MistakesInMatches) {
 TEST(File, MistakesInListeners) {
   const std::string a = "clusters: [{name: a, endpoints: [{address: '127.0.0.1:1'}]}]\nlisteners:\n";
   const std::string words = "HOST:PORT with an IP address or localhost, [IPV6]:PORT, unix:PATH";
+  const std::string network = "an IPv4 or IPv6 network, as 10.0.0.0/8, fd00::/8 or 192.0.2.7";
   const std::string routes = "a list of at least one {match, cluster}";
   const Mistake mistakes[] = {
       {"  - routes: [{cluster: a}]", "3:5: listeners[0]: the key 'address' is missing, allowed: " + words},
@@ -178,6 +221,18 @@ TEST(File, MistakesInListeners) {
        "3:81: listeners[0].forwarded.x_forwarded_for: 'set' is not known here, allowed: append, off"},
       {"  - {address: 127.0.0.1:1, routes: [{cluster: a}], forwarded: {x_forwarded_proto: append}}",
        "3:83: listeners[0].forwarded.x_forwarded_proto: 'append' is neither true nor false, allowed: true or false"},
+      {"  - {address: 127.0.0.1:1, routes: [{cluster: a}], proxy_protocol: on}",
+       "3:68: listeners[0].proxy_protocol: 'on' is not known here, allowed: off, optional, require"},
+      {"  - {address: 127.0.0.1:1, routes: [{cluster: a}], allow: [10.0.0.1/8]}",
+       "3:60: listeners[0].allow[0]: '10.0.0.1/8': bits are set behind the first 8, '10.0.0.0/8' has none, allowed: " +
+           network},
+      {"  - {address: 127.0.0.1:1, routes: [{cluster: a}], deny: [1.2.3.4, all]}",
+       "3:68: listeners[0].deny[1]: 'all': 'all' is not an IP address, allowed: " + network},
+      {"  - {address: 127.0.0.1:1, routes: [{cluster: a}], deny: 1.2.3.4}",
+       "3:58: listeners[0].deny: '1.2.3.4' stands where a list belongs, allowed: a list of at least one network, as "
+       "[10.0.0.0/8]"},
+      {"  - {address: 127.0.0.1:1, routes: [{cluster: a}], allow: []}",
+       "3:59: listeners[0].allow: the list is empty, allowed: a list of at least one network, as [10.0.0.0/8]"},
       {"  []", "3:3: listeners: the list is empty, allowed: a list of at least one {address, forwarded, routes}"},
   };
   for (const auto& [text, report] : mistakes) expect_report(a + text, report);
@@ -264,7 +319,7 @@ TEST(File, KeysOfALaterVersion) {
   };
   expect_later("admin: {address: '127.0.0.1:9901'}", "admin", "admin");
   for (const std::string key : {"message"}) expect_later("limits: {" + key + ": 0}", "limits." + key, key);
-  for (const std::string key : {"proxy_protocol", "allow", "deny", "tls"}) {
+  for (const std::string key : {"tls"}) {
     expect_later("listeners: [{address: '127.0.0.1:0', " + key + ": {}}]", "listeners[0]." + key, key);
   }
   expect_later("listeners: [{address: '127.0.0.1:0', forwarded: {client_cert: sanitize_set}}]",

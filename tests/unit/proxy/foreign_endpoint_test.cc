@@ -104,6 +104,30 @@ TEST_F(ForeignEndpoint, HoweverItsBytesAreCut) {
   }
 }
 
+// As most servers with TLS do. Whether one has begun a call cannot be known: none is sent again.
+TEST_F(ForeignEndpoint, ThatClosesWithoutAWord) {
+  start(2);
+  const int32_t id = call();
+  Link& link = connect_mute();
+  rig->say(link, std::string(4, '\0'));
+  rig->lose(link, 0);
+  rig->run();
+  const std::string sentence =
+      "endpoint 127.0.0.1:1001 did not speak before its end: connection closed (it may expect TLS, the cluster has no "
+      "tls:)";
+  EXPECT_EQ(field_of(id, "grpc-status"), "14");
+  EXPECT_EQ(field_of(id, "grpc-message"), sentence);
+  EXPECT_EQ(next_line(), "cluster shop: " + sentence);
+  EXPECT_EQ(rig->proxy->counters().retries, 0u);
+  EXPECT_EQ(rig->proxy->counters().retries_denied, 0u);
+  // It is passed over for a while.
+  for (int i = 0; i < 3; ++i) {
+    call();
+    ASSERT_EQ(rig->wanted.size(), 1u);
+    EXPECT_EQ(rig->proxy->connections().find(rig->wanted[0])->endpoint->name, "127.0.0.1:1002");
+  }
+}
+
 // HTTP/2 that comes in pieces is taken for what it is.
 TEST_F(ForeignEndpoint, IsNoneThatSendsItsSettingsOctetByOctet) {
   start(1);

@@ -118,6 +118,15 @@ Link& Rig::add_client(std::string_view address, const Nghttp2Peer::Options& opti
   return link;
 }
 
+Link* Rig::add_raw_client(std::string_view address) {
+  const io::Address peer = address_of(address);
+  Connection* connection = proxy->admits(0, peer, now_ns) ? proxy->accept(0, peer, now_ns) : nullptr;
+  if (connection == nullptr) return nullptr;
+  Link& link = links.emplace_back();
+  link.handle = connection->handle;
+  return &link;
+}
+
 void Rig::say(Link& link, std::string_view bytes) {
   if (Connection* connection = link.is_gone ? nullptr : proxy->connections().find(link.handle)) {
     const AllocationScope counted;
@@ -224,7 +233,11 @@ void Rig::turn() {
   }
   for (const auto& [handle, bytes] : outputs_) {
     for (Link& link : links) {
-      if (link.handle != handle || link.peer == nullptr) continue;
+      if (link.handle != handle) continue;
+      if (link.peer == nullptr) {
+        link.raw += bytes;
+        continue;
+      }
       note_frames(link, bytes);
       EXPECT_TRUE(link.peer->receive(bytes)) << link.peer->complaints.back();
     }

@@ -39,6 +39,7 @@ struct Link {
   bool is_gone = false;  // the proxy has forgotten the connection
   bool is_mute = false;  // what the peer says does not arrive
   bool has_skipped_preface = false;
+  std::string raw;                     // all that was sent to a client that has no peer
   std::vector<SeenFrame> frames;       // all so far
   std::vector<SeenFrame> turn_frames;  // of the last turn
 
@@ -65,7 +66,8 @@ class Rig {
   ~Rig();
 
   Link& add_client(std::string_view address = "192.0.2.7:40000", const Nghttp2Peer::Options& options = {});
-  // Bytes that the test makes up, as if this peer had sent them.
+  // One whose bytes the test says itself, or none when the proxy does not take it.
+  Link* add_raw_client(std::string_view address = "192.0.2.7:40000");
   void say(Link& link, std::string_view bytes);
   // The only, or the newest, connection to this endpoint that is still there.
   Link& upstream(uint32_t endpoint);
