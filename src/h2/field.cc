@@ -134,6 +134,12 @@ bool is_valid_path(std::string_view path) noexcept {
   return true;
 }
 
+// Without userinfo (section 8.3.1), and with a host (RFC 9110 section 4.2.1: else it is to be rejected). Whether the
+// host is one is the endpoint's to say: some clients name a socket's path here.
+bool is_valid_authority(std::string_view authority) noexcept {
+  return !authority.empty() && authority.front() != ':' && authority.find('@') == std::string_view::npos;
+}
+
 }  // namespace
 
 bool is_grpc_content_type(std::string_view value) noexcept {
@@ -149,7 +155,7 @@ bool is_valid_meaning(KnownName name, std::string_view value) noexcept {
     // What gRPC speaks of. It is not held against the transport: behind something that ends TLS, clients rightly say
     // https on a cleartext connection, and nothing here depends on it.
     case KnownName::kScheme: return value == "http" || value == "https";
-    case KnownName::kAuthority: return value.find('@') == std::string_view::npos;  // no userinfo (section 8.3.1)
+    case KnownName::kAuthority: return is_valid_authority(value);
     case KnownName::kPath: return is_valid_path(value);
     case KnownName::kStatus: return parse_status(value) != 0;
     case KnownName::kTe: return value == "trailers";

@@ -75,6 +75,7 @@ void add_validity(std::vector<Row>& rows, Role role) {
     const bool is_bad = octet == '\0' || octet == '\n' || octet == '\r';
     add(std::string("a value with ") + name, {{"x", std::string("a") + octet + "b"}}, !is_bad);
   }
+  add.in_trailers("content-length, which means nothing there", {{"content-length", "x"}}, true);
   add.in_trailers("a value with LF", {{"x", "a\nb"}}, false);
   add.in_trailers("a value with NUL", {{"x", std::string("a\0b", 3)}}, false);
   for (const std::string& value : {std::string("\n"), std::string("\r"), std::string(1, '\0')}) {
@@ -199,6 +200,11 @@ void add_requests(std::vector<Row>& rows) {
   request(":authority with a port", request_but(":authority", "a.example:8080"), true);
   request(":authority of an address", request_but(":authority", "[2001:db8::1]:443"), true);
   request(":authority with userinfo", request_but(":authority", "user@a.example"), false);
+  request(":authority with empty userinfo", request_but(":authority", "@a.example"), false);
+  request(":authority that is empty", request_but(":authority", ""), false);
+  request(":authority that is a port alone", request_but(":authority", ":8080"), false);
+  request(":authority that is empty, and host", request_but(":authority", "", {{"host", "a.example"}}), false);
+  request(":authority of a socket's path, escaped", request_but(":authority", "%2Frun%2Fa.sock"), true);
   request("host equal to :authority", request_with({{"host", "a.example"}}), true);
   request("host in other letters than :authority", request_with({{"host", "A.Example"}}), true);
   request("host with the scheme's port", request_with({{"host", "a.example:80"}}), true);
