@@ -38,13 +38,11 @@ void read_shards(const Element& element, Draft& draft, Report& report) {
   read_limited(map.find("memory"), report, LimitId::kMemory, shards.memory_bytes);
 }
 
-constexpr std::string_view kLaterLimits[] = {"message"};
-
 void read_limits(const Element& element, Draft& draft, Report& report) {
   Limits& limits = draft.snapshot.limits;
   std::vector<std::string_view> keys;
   for_each_limit(limits, [&](LimitId id, auto&) { keys.push_back(key_in_section(id)); });
-  const Map map(element, report, keys, kLaterLimits);
+  const Map map(element, report, keys);
   for_each_limit(limits,
                  [&](LimitId id, auto& value) { read_limited(map.find(key_in_section(id)), report, id, value); });
 }

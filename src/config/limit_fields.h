@@ -21,6 +21,7 @@ constexpr void for_each_limit(AnyLimits& limits, Visit&& visit) {
   visit(LimitId::kPendingCalls, limits.pending_calls);
   visit(LimitId::kReplay, limits.replay_bytes);
   visit(LimitId::kReplayTotal, limits.replay_total_bytes);
+  visit(LimitId::kMessage, limits.message_bytes);
   visit(LimitId::kPerSource, limits.per_source);
   visit(LimitId::kContinuations, limits.continuations);
   visit(LimitId::kReplies, limits.replies);

@@ -32,6 +32,7 @@ enum class LimitId : uint8_t {
   kUpstreamWindow,
   kPendingCalls,
   kReplay,
+  kMessage,
   kReplayTotal,
   kPerSource,
   kContinuations,
@@ -122,6 +123,9 @@ inline constexpr std::array kLimits = {
           "A bound on memory, far above what a start under load queues up."},
     Limit{LimitId::kReplay, "limits.replay", Unit::kBytes, 64 * detail::kKiB, 1, 16 * detail::kMiB, "none is kept",
           false, "Request bytes kept while a call may still be sent elsewhere; a longer one can no longer be retried."},
+    Limit{LimitId::kMessage, "limits.message", Unit::kBytes, 0, 1, 0xffffffff, "no limit", false,
+          "Of one gRPC message as it is sent (compressed, if it is), requests and responses; the call ends with "
+          "RESOURCE_EXHAUSTED before such a message is passed on. Both ends of a call have limits of their own."},
     Limit{
         LimitId::kReplayTotal, "limits.replay_total", Unit::kBytes, 16 * detail::kMiB, 64 * detail::kKiB,
         16 * detail::kKiB* detail::kMiB, "", false,

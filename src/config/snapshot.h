@@ -30,6 +30,7 @@ struct Limits {
   uint32_t upstream_window_bytes;    // flow control, per upstream stream
   uint32_t pending_calls;            // waiting for an upstream connection or stream slot, per endpoint and shard
   uint32_t replay_bytes;             // request DATA kept by a waiting or replayable call
+  uint32_t message_bytes;            // of one gRPC message, either way; 0: no limit
   uint64_t replay_total_bytes;       // … by those of one shard together
   uint32_t per_source;               // downstream connections of one address; 0: no limit
   uint32_t continuations;            // frames of one header block behind the first

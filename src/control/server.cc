@@ -224,9 +224,10 @@ void Server::post_to_all(shard::MessageKind kind, uint32_t value) {
   for (const auto& mailbox : mailboxes_) mailbox->post(sender, {kind, -1, value});
 }
 
-// Of connections that were not what they should be.
+// Of connections that were not what they should be, and of messages that were too long.
 std::string Server::refusals() const {
   proxy::Counters sum;
+  uint64_t messages_too_large = 0;
   for (const auto& shard : shards_) {
     const proxy::Counters& p = shard->proxy().counters();
     sum.foreign_endpoints += p.foreign_endpoints;
@@ -237,11 +238,13 @@ std::string Server::refusals() const {
     sum.http1_clients += p.http1_clients;
     sum.health_checks += p.health_checks;
     sum.unknown_clients += p.unknown_clients;
+    messages_too_large += p.local_replies[static_cast<size_t>(proxy::LocalReason::kMessageTooLarge)];
   }
   return fmt::format(R"("foreign_endpoints":{},"sources_refused":{},"proxy_headers":{},"bad_proxy_headers":{},)",
                      sum.foreign_endpoints, sum.sources_refused, sum.proxy_headers, sum.bad_proxy_headers) +
          fmt::format(R"("tls_clients":{},"http1_clients":{},"health_checks":{},"unknown_clients":{},)", sum.tls_clients,
-                     sum.http1_clients, sum.health_checks, sum.unknown_clients);
+                     sum.http1_clients, sum.health_checks, sum.unknown_clients) +
+         fmt::format(R"("messages_too_large":{},)", messages_too_large);
 }
 
 std::string Server::statistics() const {

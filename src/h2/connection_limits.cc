@@ -36,6 +36,7 @@ constexpr LimitText kTexts[] = {
     {"limits.pending_calls", ""},
     {"limits.replay", ""},
     {"limits.replay_total", ""},
+    {"limits.message", ""},
     {"shards.memory", ""},
     {"limits.process_memory", ""},
     {"limits.descriptors", ""},

@@ -39,6 +39,7 @@ enum class LimitKind : uint8_t {
   kPendingCalls,
   kReplay,
   kReplayTotal,
+  kMessage,
   kMemory,
   kProcessMemory,
   kDescriptors,

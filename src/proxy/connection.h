@@ -35,8 +35,8 @@ struct OwnedTimer : base::Timer {
 // Upstream alone: connecting, and greeting, which waits for the peer's SETTINGS. gRPC servers send them at once; a call
 // that went before them might meet a smaller stream limit than it assumed, or a peer that speaks something else. A peer
 // that grants no stream at all has not greeted yet.
-// Downstream alone: first bytes. The client has not shown yet that it speaks HTTP/2. The bytes of the last two states are
-// no frames: they stand together, so that one comparison tells.
+// Downstream alone: first bytes. The client has not shown yet that it speaks HTTP/2. The bytes of the last two states
+// are no frames: they stand together, so that one comparison tells.
 enum class ConnectionState : uint8_t { kConnecting, kGreeting, kOpen, kDraining, kFirstBytes, kClosing };
 
 struct Connection : DirtyLink, OwnedTimer {

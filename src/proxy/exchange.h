@@ -34,7 +34,8 @@ enum class LocalReason : uint8_t {
   kShardFull,  // no slot for another exchange or stream
   kMalformed,  // grpc-timeout that is none
   kConnect,    // a tunnel was asked for
-  kMemory,     // its peer takes nothing, and the shard holds too much for such peers
+  kMessageTooLarge,
+  kMemory,  // its peer takes nothing, and the shard holds too much for such peers
   kCount,
 };
 
@@ -87,7 +88,9 @@ struct Exchange : WaitLink, OwnedTimer {
   int16_t grpc_status = -1;
 
   grpc::MessageCursor response_cursor;
-  uint64_t started_ns = 0;  // turn time of the request's arrival
+  grpc::MessageCursor request_cursor;  // moved only with limits.message
+  uint8_t held_prefix[4] = {};         // of the response, as long as response_cursor says: not passed on yet
+  uint64_t started_ns = 0;             // turn time of the request's arrival
   uint64_t deadline_ns = UINT64_MAX;
   uint64_t stalled_since_ns = 0;  // when octets began to wait for a peer that took none since; 0: none wait
   uint64_t arrived_ns = 0;        // turn time of the bytes whose hop is being measured

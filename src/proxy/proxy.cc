@@ -39,7 +39,8 @@ Proxy::Proxy(const config::Snapshot& snapshot, const ProxyOptions& options, uint
       connections_(snapshot.limits.connections + 65'536),
       exchanges_(stream_slots(snapshot) / 2),
       replay_{memory_.blocks, snapshot.limits.replay_total_bytes},
-      memory_budget_(snapshot.shards.memory_bytes / std::max(options.shards, 1u)) {
+      memory_budget_(snapshot.shards.memory_bytes / std::max(options.shards, 1u)),
+      message_bytes_max_(snapshot.limits.message_bytes) {
   for (const config::ClusterConfig& cluster : snapshot.clusters) {
     clusters_.push_back(std::make_unique<Cluster>(cluster, options.shard));
   }
@@ -207,10 +208,11 @@ void Proxy::lost(Connection& connection, io::Error error, uint64_t now_ns) {
   if (connection.state == ConnectionState::kClosing) return;
   const std::string_view cause = error ? io::describe(error) : std::string_view("connection closed");
   if (connection.state == ConnectionState::kGreeting) {
-    return fail_to_open(connection,
-                        Text("endpoint {} did not speak before its end: {} (it may expect TLS, the cluster has no tls:)",
-                             connection.endpoint->name, cause),
-                        now_ns);
+    return fail_to_open(
+        connection,
+        Text("endpoint {} did not speak before its end: {} (it may expect TLS, the cluster has no tls:)",
+             connection.endpoint->name, cause),
+        now_ns);
   }
   if (connection.is_upstream() && connection.h2.stream_count() != 0) {
     log(config::LogLevel::kWarn, LogKind::kEndpoint, now_ns, "endpoint {}: {} with {} calls in flight",

@@ -238,6 +238,13 @@ class Proxy {
     if (exchange.stalled_since_ns == 0) exchange.stalled_since_ns = now_ns;
   }
 
+  // The limit of messages (message_limit.cc).
+  bool admit_request_data(Exchange& exchange, const h2::Event& event, uint64_t now_ns);
+  void on_bounded_response_data(Exchange& exchange, const h2::Event& event, uint64_t now_ns);
+  void pass_response_octets(Exchange& exchange, std::span<const uint8_t> octets, bool end, uint64_t now_ns);
+  void pass_held_prefix(Exchange& exchange, uint64_t now_ns);
+  void end_for_message_size(Exchange& exchange, std::string_view direction, uint32_t size, uint64_t now_ns);
+
   // Responses and ends (proxy_response.cc).
   void work_off_upstream_events(Connection& upstream, uint64_t now_ns);
   void on_upstream_event(Connection& upstream, h2::Stream& stream, const h2::Event& event, uint64_t now_ns);
@@ -282,7 +289,8 @@ class Proxy {
 
   Pressure pressure_ = Pressure::kNone;
   ReplayStore replay_;
-  uint64_t memory_budget_;  // this shard's part
+  uint64_t memory_budget_;      // this shard's part
+  uint32_t message_bytes_max_;  // of one gRPC message; 0: no limit
   uint64_t next_relief_ns_ = 0;
   uint64_t turn_ = 0;
   uint32_t downstream_count_ = 0;

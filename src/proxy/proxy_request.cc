@@ -301,6 +301,8 @@ void Proxy::drop_replay_body(Exchange& exchange, bool is_over_budget) {
   exchange.bytes_received += size;
   counters_.request_bytes += size;
   exchange.is_body_complete |= event.end_stream;
+  if (message_bytes_max_ != 0 && !admit_request_data(exchange, event, now_ns)) [[unlikely]]
+    return;
   const bool is_waiting = static_cast<WaitLink&>(exchange).is_linked();
   if (is_waiting) {
     exchange.body.append(replay_, event.data());

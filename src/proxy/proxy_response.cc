@@ -151,6 +151,8 @@ void Proxy::end_with_unknown_status(Exchange& exchange, const h2::Event& event, 
   const auto size = static_cast<uint32_t>(event.data_size);
   h2::Stream* client_stream = exchange.downstream_stream;
   if (client_stream == nullptr) return;
+  if (message_bytes_max_ != 0 && exchange.is_grpc) [[unlikely]]
+    return on_bounded_response_data(exchange, event, now_ns);
   Connection& downstream = *exchange.downstream;
   exchange.bytes_sent += size;
   counters_.response_bytes += size;
@@ -167,6 +169,8 @@ void Proxy::end_with_unknown_status(Exchange& exchange, const h2::Event& event, 
                                                                uint64_t now_ns) {
   h2::Stream* stream = exchange.downstream_stream;
   if (stream == nullptr) return;
+  if (message_bytes_max_ != 0) [[unlikely]]
+    pass_held_prefix(exchange, now_ns);
   Connection& downstream = *exchange.downstream;
   if (!note_grpc_status(exchange, event) && exchange.is_grpc) [[unlikely]]
     return end_with_unknown_status(exchange, event, now_ns);

@@ -1,4 +1,4 @@
-"""Real clients and servers on the wrong port."""
+"""Real clients and servers on the wrong port, and the limit of messages as real gRPC stacks meet it."""
 
 import signal
 import subprocess
@@ -99,3 +99,44 @@ def test_calls_go_to_the_other_endpoint(proxy, channel, http1_server, grpc_serve
     stub = interop_pb2_grpc.InteropStub(channel(started.address))
     for number in range(20):
         assert stub.Unary(Request(body=b"%d" % number), timeout=LIMIT_S).body == b"%d" % number
+
+
+LIMIT = 10_000
+# Of a Request or Response with a body of more than 127 and less than 16,384 bytes: its key and its length.
+OVERHEAD = 3
+
+
+@pytest.fixture
+def limited(proxy, grpc_server, channel):
+    started = proxy(config={"limits": {"message": LIMIT},
+                            "listeners": [{"address": "127.0.0.1:0", "routes": [{"cluster": "a"}]}],
+                            "clusters": [{"name": "a", "endpoints": [{"address": grpc_server("python").address}]}],
+                            "drain": {"timeout": "3s"}})
+    return interop_pb2_grpc.InteropStub(channel(started.address))
+
+
+def too_large(direction, size):
+    return f"{direction} message of {size} bytes exceeds the limit of {LIMIT} bytes (limits.message)"
+
+
+@pytest.mark.parametrize("size", [LIMIT - 1, LIMIT, LIMIT + 1])
+def test_request_at_the_limit(limited, size):
+    request = Request(body=bytes(size - OVERHEAD), sleep_ms=0, end={"code": 5, "message": "seen"})
+    request.body = request.body[:len(request.body) - (request.ByteSize() - size)]
+    assert request.ByteSize() == size
+    with pytest.raises(grpc.RpcError) as raised:
+        limited.Unary(request, timeout=LIMIT_S)
+    if size <= LIMIT:
+        assert (raised.value.code(), raised.value.details()) == (grpc.StatusCode.NOT_FOUND, "seen")
+    else:
+        assert raised.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert raised.value.details() == too_large("request", size)
+
+
+def test_response_beyond_the_limit(limited):
+    """The messages before it arrive."""
+    assert len(limited.Unary(Request(response_bytes=5000), timeout=LIMIT_S).body) == 5000
+    with pytest.raises(grpc.RpcError) as raised:
+        limited.Unary(Request(response_bytes=LIMIT + 1), timeout=LIMIT_S)
+    assert raised.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert raised.value.details().startswith("response message of 100") and "limits.message" in raised.value.details()

@@ -186,3 +186,18 @@ def test_endpoint_that_speaks_something_else(proxy, loop, backend, said, sentenc
     assert f"endpoint {backend.address} {sentence}" in request.trailer("grpc-message")
     words = sentence.replace("\\", "\\\\").replace(".", r"\.")
     assert started.await_line(started.stderr, rf"cluster default: endpoint 127\.0\.0\.1:\d+ {words[:40]}")
+
+
+def test_message_limit(proxy, loop, backend):
+    backend.handler = echo
+    started = proxy(config={**configured(backend), "limits": {"message": 100}})
+    client = loop.client(started)
+    for size in (99, 100, 101):
+        request = client.call(payload=bytes(size))
+        loop.until(lambda: request.is_over, f"the answer to {size} bytes")
+        if size <= 100:
+            assert request.trailer("grpc-status") == "0" and bytes(request.data) == grpc_message(bytes(size))
+            continue
+        assert request.trailer("grpc-status") == "8"
+        assert request.trailer("grpc-message") == \
+            "request message of 101 bytes exceeds the limit of 100 bytes (limits.message)"

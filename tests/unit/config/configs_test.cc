@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "config/limit_fields.h"
 #include "config/print.h"
 #include "reading.h"
 
@@ -62,16 +63,6 @@ TEST(Configs, FullHasEveryKey) {
                                 "ring_entries",
                                 "recv_buffers",
                                 "memory",
-                                "header_list",
-                                "header_fields",
-                                "streams",
-                                "connections",
-                                "window",
-                                "connection_window",
-                                "upstream_window",
-                                "pending_calls",
-                                "replay",
-                                "replay_total",
                                 "proxy_protocol",
                                 "allow",
                                 "deny",
@@ -99,6 +90,9 @@ TEST(Configs, FullHasEveryKey) {
                                 "delay"}) {
     EXPECT_NE(text.find(key + ":"), std::string::npos) << key;
   }
+  for_each_limit(snapshot.limits, [&](LimitId id, const auto&) {
+    EXPECT_NE(text.find("\n  " + std::string(key_in_section(id)) + ": "), std::string::npos) << key_in_section(id);
+  });
 }
 
 }  // namespace

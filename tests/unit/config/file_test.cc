@@ -318,7 +318,6 @@ TEST(File, KeysOfALaterVersion) {
         << text << report;
   };
   expect_later("admin: {address: '127.0.0.1:9901'}", "admin", "admin");
-  for (const std::string key : {"message"}) expect_later("limits: {" + key + ": 0}", "limits." + key, key);
   for (const std::string key : {"tls"}) {
     expect_later("listeners: [{address: '127.0.0.1:0', " + key + ": {}}]", "listeners[0]." + key, key);
   }

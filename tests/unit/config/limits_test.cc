@@ -59,6 +59,8 @@ const Subject kSubjects[] = {
      [](const Snapshot& s) -> uint64_t { return s.limits.pending_calls; }},
     {LimitId::kReplay, "limits.replay", "limits: {replay: @}",
      [](const Snapshot& s) -> uint64_t { return s.limits.replay_bytes; }},
+    {LimitId::kMessage, "limits.message", "limits: {message: @}",
+     [](const Snapshot& s) -> uint64_t { return s.limits.message_bytes; }},
     {LimitId::kReplayTotal, "limits.replay_total", "limits: {replay_total: @}",
      [](const Snapshot& s) { return s.limits.replay_total_bytes; }},
     {LimitId::kPerSource, "limits.per_source", "limits: {per_source: @}",

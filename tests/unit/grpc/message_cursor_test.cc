@@ -99,6 +99,67 @@ TEST(MessageCursor, RandomPieces) {
   }
 }
 
+constexpr uint8_t kAnyFlag = 0xff;
+
+size_t feed_to_longer(MessageCursor& cursor, std::string_view octets, uint32_t size_max, uint8_t flag_max = kAnyFlag) {
+  return cursor.advance_to_longer({reinterpret_cast<const uint8_t*>(octets.data()), octets.size()}, size_max, flag_max);
+}
+
+TEST(MessageCursor, StopsAtAPrefixBeyondTheLimit) {
+  for (const uint32_t size : {9u, 10u, 11u}) {
+    MessageCursor cursor;
+    const std::string before = message(3) + message(0);
+    const std::string body = before + message(size);
+    EXPECT_EQ(feed_to_longer(cursor, body, 10), size <= 10 ? 0 : before.size() + 5) << size;
+    EXPECT_EQ(cursor.is_at_boundary(), size <= 10);
+    EXPECT_EQ(cursor.message_count(), 3u);
+    if (size <= 10) continue;
+    EXPECT_EQ(cursor.step_back(), size);
+    EXPECT_TRUE(cursor.is_at_boundary());
+    EXPECT_EQ(cursor.message_count(), 2u);
+  }
+  MessageCursor cursor;
+  EXPECT_EQ(feed_to_longer(cursor, std::string("\0\xff\xff\xff\xff", 5), 0xffffffff), 0u);
+  MessageCursor other;
+  EXPECT_EQ(feed_to_longer(other, std::string("\1\xff\xff\xff\xff", 5), 0xfffffffe), 5u);
+  EXPECT_EQ(other.step_back(), 0xffffffff);
+}
+
+TEST(MessageCursor, StopsThereHoweverTheOctetsAreCut) {
+  const std::string before = message(3) + message(10) + message(0);
+  const std::string body = before + message(11) + message(2);
+  const std::string_view octets = body;
+  const size_t stop = before.size() + 5;
+  for (size_t split = 0; split <= octets.size(); ++split) {
+    MessageCursor cursor;
+    const size_t first = feed_to_longer(cursor, octets.substr(0, split), 10);
+    ASSERT_EQ(first, split < stop ? 0 : stop) << split;
+    if (first == 0) {
+      ASSERT_EQ(feed_to_longer(cursor, octets.substr(split), 10), stop - split) << split;
+    }
+    ASSERT_EQ(cursor.step_back(), 11u);
+  }
+  MessageCursor cursor;
+  for (size_t i = 0; i + 1 < stop; ++i) {
+    ASSERT_EQ(feed_to_longer(cursor, octets.substr(i, 1), 10), 0u) << i;
+    ASSERT_EQ(cursor.is_at_boundary(), i + 1 == 8 || i + 1 == 23 || i + 1 == 28) << i;
+  }
+  EXPECT_EQ(cursor.prefix_octets(), 4u);
+  EXPECT_EQ(feed_to_longer(cursor, octets.substr(stop - 1), 10), 1u);
+}
+
+TEST(MessageCursor, WhatHasAnotherFlagIsNoMessage) {
+  MessageCursor cursor;
+  EXPECT_EQ(feed_to_longer(cursor, "<html>", 10, 1), 0u);
+  EXPECT_FALSE(cursor.is_at_boundary());
+  MessageCursor strict;
+  EXPECT_EQ(feed_to_longer(strict, "<html>", 10), 5u);
+  for (const char flag : {'\0', '\1', '\2'}) {
+    MessageCursor each;
+    EXPECT_EQ(feed_to_longer(each, message(11, flag), 10, 1), flag <= 1 ? 5 : 0);
+  }
+}
+
 TEST(MessageCursor, TheLargestLengthIsCountedWithoutBeingReached) {
   MessageCursor cursor;
   feed(cursor, std::string("\0\xff\xff\xff\xff", 5) + std::string(100, 'x'));
