@@ -1,5 +1,7 @@
 """First bytes that are not HTTP/2's, PROXY headers and lists of sources, on real sockets."""
 
+import json
+import signal
 import socket
 import ssl
 import struct
@@ -186,6 +188,25 @@ def test_endpoint_that_speaks_something_else(proxy, loop, backend, said, sentenc
     assert f"endpoint {backend.address} {sentence}" in request.trailer("grpc-message")
     words = sentence.replace("\\", "\\\\").replace(".", r"\.")
     assert started.await_line(started.stderr, rf"cluster default: endpoint 127\.0\.0\.1:\d+ {words[:40]}")
+
+
+def test_each_outcome_is_counted(proxy, loop, backend):
+    backend.handler = echo
+    started = proxy(config={**configured(backend, proxy_protocol="optional", deny=["198.51.100.9"]),
+                            "limits": {"message": 100}}, args=["--stats-at-exit"])
+    for sent, times in ((bytes.fromhex("160301020001"), 1), (b"GET / HTTP/1.1\r\n\r\n", 2),
+                        (b"GET /healthz HTTP/1.1\r\n\r\n", 3), (b"SSH-2.0-x\r\n", 4), (VERSION_1, 5), (LOCAL + b"\0", 6),
+                        (b"PROXY x\r\n", 7)):
+        for _ in range(times):
+            exchange(started.port, [sent])
+    request = loop.client(started).call(payload=bytes(101))
+    loop.until(lambda: request.is_over, "the refusal")
+    started.signal(signal.SIGTERM)
+    started.check_end()
+    counters = json.loads(started.stdout[-1])
+    names = ("tls_clients", "http1_clients", "health_checks", "unknown_clients", "sources_refused", "proxy_headers",
+             "bad_proxy_headers", "messages_too_large", "foreign_endpoints")
+    assert [counters[name] for name in names] == [1, 2, 3, 4 + 6, 5, 5 + 6, 7, 1, 0]
 
 
 def test_message_limit(proxy, loop, backend):

@@ -1,0 +1,93 @@
+"""limits.streams and the windows, set by the file: what each side is told, and what happens at their edges."""
+
+import pytest
+from h2.errors import ErrorCodes
+from h2.settings import SettingCodes
+from hyperframe.frame import SettingsFrame, WindowUpdateFrame
+
+from rawh2 import RESPONSE_HEADERS, echo, raw_frame, request_headers
+
+DATA, END_STREAM = 0, 1
+
+
+def configured(backend, **limits):
+    return {"shards": {"count": 1}, "limits": limits,
+            "listeners": [{"address": "127.0.0.1:0", "routes": [{"cluster": "a"}]}],
+            "clusters": [{"name": "a", "endpoints": [{"address": backend.address}]}], "drain": {"timeout": "3s"}}
+
+
+def setting(peer, code):
+    return [frame.settings[code] for frame in peer.frames_of(SettingsFrame) if code in frame.settings]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3])
+def test_streams(proxy, loop, backend, limit):
+    """As many as are allowed are open at once; one more is refused, and taken when another has ended."""
+    client = loop.client(proxy(config=configured(backend, streams=limit)), auto_start=False)
+    # A client that counts for itself would not send it.
+    client.h2.initiate_connection()
+    client.flush()
+    loop.settle(client)
+    assert setting(client, SettingCodes.MAX_CONCURRENT_STREAMS) == [limit]
+    client.h2.remote_settings[SettingCodes.MAX_CONCURRENT_STREAMS] = 100
+    client.h2.remote_settings.acknowledge()
+    calls = [client.call() for _ in range(limit)]
+    beyond = client.call()
+    loop.until(lambda: beyond.is_over, "the refusal")
+    assert beyond.reset_code == ErrorCodes.REFUSED_STREAM
+    assert not any(call.is_over for call in calls)
+    peer, stream = backend.await_request(limit, complete=True)
+    assert len(backend.requests()) == limit
+    peer.respond(stream)
+    loop.until(lambda: any(call.is_over for call in calls), "the end of one call")
+    backend.handler = echo
+    later = client.call()
+    loop.until(lambda: later.is_over, "a call in its place")
+    assert later.trailer("grpc-status") == "0"
+
+
+@pytest.mark.parametrize("size", [1023, 1024, 1025])
+def test_window(proxy, loop, backend, size):
+    """A frame that the window of its stream has no room for ends the stream."""
+    client = loop.client(proxy(config=configured(backend, window="1KiB")))
+    loop.settle(client)
+    assert setting(client, SettingCodes.INITIAL_WINDOW_SIZE) == [1024]
+    upload = client.start_request(request_headers(), end_stream=False)
+    client.send_raw(raw_frame(DATA, 0, upload.id, bytes(size)))
+    if size > 1024:
+        loop.until(lambda: upload.is_over, "the error")
+        assert upload.reset_code == ErrorCodes.FLOW_CONTROL_ERROR
+        return
+    _, stream = backend.await_request()
+    loop.until(lambda: len(stream.data) == size, "the octets at the backend")
+    assert not upload.is_over
+
+
+@pytest.mark.parametrize("size", [1023, 1024, 1025])
+def test_upstream_window(proxy, loop, backend, size):
+    client = loop.client(proxy(config=configured(backend, upstream_window="1KiB")))
+    request = client.call()
+    peer, stream = backend.await_request(complete=True)
+    loop.settle(peer)
+    assert setting(peer, SettingCodes.INITIAL_WINDOW_SIZE) == [1024]
+    peer.send_headers(stream, RESPONSE_HEADERS)
+    peer.send_raw(raw_frame(DATA, 0, stream.id, bytes(size)))
+    if size > 1024:
+        loop.until(lambda: stream.is_over and request.is_over, "the error, on both sides")
+        assert stream.reset_code == ErrorCodes.FLOW_CONTROL_ERROR
+        assert request.reset_code is not None or request.trailer("grpc-status") == "13"
+        return
+    loop.until(lambda: len(request.data) == size, "the octets at the client")
+    assert not request.is_over
+
+
+@pytest.mark.parametrize("window", [65535, 65536, 100_000])
+def test_connection_window(proxy, loop, backend, window):
+    """Both sides are told; 65,535 is where HTTP/2 begins, and an update of 0 would be an error."""
+    backend.handler = echo
+    client = loop.client(proxy(config=configured(backend, connection_window=window)))
+    request = client.call()
+    loop.until(lambda: request.is_over, "the response")
+    for peer in (client, backend.connections[0]):
+        updates = [frame.window_increment for frame in peer.frames_of(WindowUpdateFrame) if frame.stream_id == 0]
+        assert updates == ([window - 65535] if window > 65535 else [])
