@@ -133,7 +133,7 @@ inline constexpr std::array kLimits = {
         "up to 64 bytes do not count."},
     Limit{LimitId::kPerSource, "limits.per_source", Unit::kCount, 0, 1, 1'000'000, "no limit", false,
           "Client connections from one address (of IPv6, one /64); the next one is closed at once. Off, because a "
-          "balancer in front is one address."},
+          "balancer in front is one address; not for listeners with proxy_protocol, for the same reason."},
     Limit{LimitId::kContinuations, "limits.continuations", Unit::kCount, 8, 1, 1024, "", false,
           "CONTINUATION frames of one header block, whose octets are bounded by twice limits.header_list. Sound peers "
           "send as few as fit (CVE-2024-28182)."},

@@ -28,16 +28,16 @@ struct OwnedTimer : base::Timer {
 };
 
 //   connecting --> greeting --+--> open --> draining (no new streams) --> closing (flush, then close) --> gone
-//   first bytes --------------+     |                                        ^
+//   unrecognised -------------+     |                                        ^
 //        |                          |                                        |
 //        +--------------------------+------- failure, end of input ----------+
 //
 // Upstream alone: connecting, and greeting, which waits for the peer's SETTINGS. gRPC servers send them at once; a call
 // that went before them might meet a smaller stream limit than it assumed, or a peer that speaks something else. A peer
 // that grants no stream at all has not greeted yet.
-// Downstream alone: first bytes. The client has not shown yet that it speaks HTTP/2. The bytes of the last two states
+// Downstream alone: unrecognised. The client has not shown yet that it speaks HTTP/2. The bytes of the last two states
 // are no frames: they stand together, so that one comparison tells.
-enum class ConnectionState : uint8_t { kConnecting, kGreeting, kOpen, kDraining, kFirstBytes, kClosing };
+enum class ConnectionState : uint8_t { kConnecting, kGreeting, kOpen, kDraining, kUnrecognised, kClosing };
 
 struct Connection : DirtyLink, OwnedTimer {
   Connection(h2::Role role, const h2::Limits& limits, h2::Memory& memory, uint32_t slot) noexcept
@@ -69,7 +69,7 @@ struct Connection : DirtyLink, OwnedTimer {
   uint64_t frame_since_ns = 0;   // when a frame was begun that is not ended; 0: none
   Listener* listener = nullptr;  // of the same shard
   std::string client_text;       // the client's address, as logs and x-forwarded-for show it
-  base::ByteQueue first_bytes;   // what has come in state kFirstBytes, where it came in pieces
+  base::ByteQueue first_bytes;   // what has come in state kUnrecognised, where it came in pieces
   bool awaits_proxy_header = false;
 
   // Upstream.

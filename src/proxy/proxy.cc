@@ -75,7 +75,7 @@ Connection* Proxy::accept(uint32_t listener, const io::Address& peer, uint64_t n
   if (downstream_count_ >= snapshot_.limits.connections) return nullptr;
   Connection* connection = connections_.create(h2::Role::kServer, downstream_limits_, memory_, 0u);
   if (connection == nullptr) return nullptr;
-  connection->state = ConnectionState::kFirstBytes;
+  connection->state = ConnectionState::kUnrecognised;
   connection->handle = connections_.handle(*connection);
   connection->h2.set_slot(connection->handle.index);
   connection->listener = &listeners_[listener];
@@ -95,7 +95,7 @@ void Proxy::receive(Connection& connection, std::span<const uint8_t> bytes, uint
   connection.received_ns = now_ns;
   connection.ping_sent_ns = 0;
   memory_.now_ns = now_ns;
-  if (connection.state >= ConnectionState::kFirstBytes) [[unlikely]]
+  if (connection.state >= ConnectionState::kUnrecognised) [[unlikely]]
     return receive_first_bytes(connection, bytes, now_ns);
   connection.h2.receive(bytes);
   if (connection.is_upstream()) {
@@ -208,11 +208,10 @@ void Proxy::lost(Connection& connection, io::Error error, uint64_t now_ns) {
   if (connection.state == ConnectionState::kClosing) return;
   const std::string_view cause = error ? io::describe(error) : std::string_view("connection closed");
   if (connection.state == ConnectionState::kGreeting) {
-    return fail_to_open(
-        connection,
-        Text("endpoint {} did not speak before its end: {} (it may expect TLS, the cluster has no tls:)",
-             connection.endpoint->name, cause),
-        now_ns);
+    return fail_to_open(connection,
+                        Text("endpoint {} said nothing: {} (it may expect TLS, the cluster has no tls:)",
+                             connection.endpoint->name, cause),
+                        now_ns);
   }
   if (connection.is_upstream() && connection.h2.stream_count() != 0) {
     log(config::LogLevel::kWarn, LogKind::kEndpoint, now_ns, "endpoint {}: {} with {} calls in flight",
@@ -282,7 +281,7 @@ void Proxy::on_connection_timer(Connection& connection, uint64_t now_ns) {
   switch (connection.state) {
     case ConnectionState::kConnecting:
     case ConnectionState::kGreeting: on_connect_timeout(connection, now_ns); break;
-    case ConnectionState::kFirstBytes: end_silent(connection, now_ns); break;
+    case ConnectionState::kUnrecognised: end_silent(connection, now_ns); break;
     case ConnectionState::kOpen:
     case ConnectionState::kDraining:
       if (connection.awaits_drain_ping) {
@@ -356,7 +355,7 @@ void Proxy::begin_drain(uint64_t now_ns) {
   is_ready_ = false;
   connections_.for_each([&](Connection& connection) {
     if (connection.is_upstream() || connection.state == ConnectionState::kClosing) return;
-    if (connection.state == ConnectionState::kFirstBytes) {
+    if (connection.state == ConnectionState::kUnrecognised) {
       // It may have sent its first call; a client that is silent has none.
       timers_.arm(connection, now_ns + kDrainPing_ns);
     } else {

@@ -24,15 +24,16 @@ void validate_request_credit(const Exchange& exchange) {
   ASSERT(uncredited == static_cast<int64_t>(exchange.bytes_received - exchange.credited_bytes));
 }
 
-// … and those of the response.
-void validate_response_credit(const Exchange& exchange) {
+// … and those of the response; the part of a prefix that limits.message holds back is on neither side.
+void validate_response_credit(const Exchange& exchange, bool has_message_limit) {
   const h2::Stream* const down = exchange.downstream_stream;
   const h2::Stream* const up = exchange.upstream_stream;
   if (!is_live(up) || up->has_received_end || !is_live(down)) return;
-  ASSERT(exchange.upstream->h2.uncredited(*up) == int64_t{down->pending.size()});
+  const int64_t held = has_message_limit && exchange.is_grpc ? exchange.response_cursor.prefix_octets() : 0;
+  ASSERT(exchange.upstream->h2.uncredited(*up) == int64_t{down->pending.size()} + held);
 }
 
-void validate_exchange(const Exchange& exchange) {
+void validate_exchange(const Exchange& exchange, bool has_message_limit) {
   const h2::Stream* const down = exchange.downstream_stream;
   const h2::Stream* const up = exchange.upstream_stream;
   const bool is_waiting = static_cast<const WaitLink&>(exchange).is_linked();
@@ -47,7 +48,7 @@ void validate_exchange(const Exchange& exchange) {
   // Who has no stream and does not wait for one has had its answer.
   ASSERT(is_waiting || up != nullptr || exchange.has_response_ended);
   validate_request_credit(exchange);
-  validate_response_credit(exchange);
+  validate_response_credit(exchange, has_message_limit);
 }
 
 void validate_connection(Connection& connection) {
@@ -64,7 +65,7 @@ void validate_connection(Connection& connection) {
   switch (connection.state) {
     case ConnectionState::kConnecting:
     case ConnectionState::kGreeting: ASSERT(connection.is_upstream() && is_armed && streams == 0); break;
-    case ConnectionState::kFirstBytes: ASSERT(!connection.is_upstream() && is_armed && streams == 0); break;
+    case ConnectionState::kUnrecognised: ASSERT(!connection.is_upstream() && is_armed && streams == 0); break;
     case ConnectionState::kOpen: break;
     case ConnectionState::kDraining: ASSERT(streams != 0 || is_dirty); break;
     case ConnectionState::kClosing: ASSERT(streams == 0 && (is_armed || connection.is_linger_over)); return;
@@ -107,7 +108,7 @@ void Proxy::validate() {
   uint32_t downstream = 0;
   exchanges_.for_each([&](Exchange& exchange) {
     timers += static_cast<OwnedTimer&>(exchange).is_armed() ? 1 : 0;
-    validate_exchange(exchange);
+    validate_exchange(exchange, message_bytes_max_ != 0);
   });
   connections_.for_each([&](Connection& connection) {
     timers += static_cast<OwnedTimer&>(connection).is_armed() ? 1 : 0;

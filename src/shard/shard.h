@@ -121,7 +121,7 @@ class Shard {
   void on_accept(const io::Completion& completion);
   void place(int fd, uint32_t listener);
   void adopt(int fd, uint32_t listener);
-  bool admits(const io::Address& peer, Source& source);
+  bool admits(uint32_t listener, const io::Address& peer, Source& source);
   void pause_accept(PauseCause cause);
   PauseCause find_pause_cause() const noexcept;
   void resume_accept();

@@ -99,7 +99,7 @@ void Shard::adopt(int fd, uint32_t listener) {
   io::set_stream_options(fd, kUserTimeout_ms);
   const io::Address peer = io::peer_address(fd);
   Source source{};
-  if (!proxy_->admits(listener, peer, now_ns_) || !admits(peer, source)) {
+  if (!proxy_->admits(listener, peer, now_ns_) || !admits(listener, peer, source)) {
     return options_.placement->discharge(options_.index);
   }
   proxy::Connection* const connection = proxy_->accept(listener, peer, now_ns_);
@@ -119,15 +119,17 @@ void Shard::adopt(int fd, uint32_t listener) {
 }
 
 // Within the limits of connections, of all and of its source. It is charged already.
-bool Shard::admits(const io::Address& peer, Source& source) {
+bool Shard::admits(uint32_t listener, const io::Address& peer, Source& source) {
   const uint32_t open_count = options_.placement->total() - 1;
   if (open_count >= snapshot_.limits.connections) {
     proxy_->count_limit(h2::LimitKind::kConnections);
     log_limit("connection refused: {} are open (limits.connections)", open_count);
     return false;
   }
+  // Behind a PROXY header all clients come from one address.
+  const bool has_own_address = snapshot_.listeners[listener].sources.proxy_protocol == config::ProxyProtocol::kOff;
   const uint32_t most = snapshot_.limits.per_source;
-  if (most == 0) return true;
+  if (most == 0 || !has_own_address) return true;
   source = SourceTable::source_of(peer);
   if (options_.placement->sources.add(source, most)) return true;
   proxy_->count_limit(h2::LimitKind::kPerSource);

@@ -81,9 +81,9 @@ def test_endpoint_with_tls(proxy, channel, tls_server):
     started = proxy(tls_server, shards=1)
     error = failing_call(channel, started)
     assert error.code() == grpc.StatusCode.UNAVAILABLE
-    assert f"endpoint {tls_server} did not speak before its end: connection" in error.details()
+    assert f"endpoint {tls_server} said nothing: connection" in error.details()
     assert "it may expect TLS, the cluster has no tls:" in error.details()
-    started.await_line(started.stderr, f"endpoint {tls_server} did not speak before its end")
+    started.await_line(started.stderr, f"endpoint {tls_server} said nothing")
 
 
 def test_endpoint_with_http1(proxy, channel, http1_server):

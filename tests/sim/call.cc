@@ -93,6 +93,7 @@ Plan draw_plan(const Profile& profile, base::Prng& prng) {
   plan.response_bytes = draw_size(prng, profile.large_bytes);
   plan.message_bytes = prng.below(3) == 0 ? 1 + prng.below(64) : 1 + prng.below(8192);
   if (prng.below(10) == 0) plan.metadata_bytes = 1 + prng.below(prng.below(10) == 0 ? 20'000 : 300);
+  if (profile.has_large_metadata) plan.metadata_bytes = 10'000 + prng.below(5'000);
   if (prng.below(6) == 0) plan.request_chunk = 1 + plan.request_bytes / (1 + prng.below(8));
   if (prng.below(6) == 0) plan.response_chunk = 1 + plan.response_bytes / (1 + prng.below(8));
   plan.pause_ns = prng.below(20'000'000);

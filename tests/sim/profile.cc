@@ -99,6 +99,11 @@ Profile::Profile(uint64_t seed) {
   send_buffer_min = weather == Weather::kCalm ? 64 * base::kKiB : one_of<4, uint32_t>(prng, {1, 500, 5'000, 65'536});
   slow_peers = weather == Weather::kCalm ? 0 : one_of<3, uint32_t>(prng, {0, 100, 500});
   drains_under_load = prng.below(4) == 0;
+  has_large_metadata = prng.below(8) == 0;
+  if (has_large_metadata) {
+    open_calls_max = 150;
+    call_gap_ns = 20'000;
+  }
 }
 
 }  // namespace ringway::sim

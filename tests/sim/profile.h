@@ -33,6 +33,7 @@ struct Profile {
   uint32_t send_buffer_min;
   uint32_t slow_peers;  // of 1000: read little at a time
   bool drains_under_load;
+  bool has_large_metadata;  // in every call: to a peer that does not read, header lists pile up
 };
 
 }  // namespace ringway::sim
