@@ -40,19 +40,56 @@ constexpr Unit kUnits[] = {
 
 }  // namespace
 
+namespace {
+
+// Nanoseconds of a unit; zero for a letter that is none.
+constexpr uint64_t ns_of(char letter) noexcept {
+  switch (letter) {
+    case 'n': return 1;
+    case 'u': return base::kMicrosecond_ns;
+    case 'm': return base::kMillisecond_ns;
+    case 'S': return base::kSecond_ns;
+    case 'M': return 60 * base::kSecond_ns;
+    case 'H': return 3600 * base::kSecond_ns;
+    default: return 0;
+  }
+}
+
+// One to eight octets, right-aligned in memory order, with digits of zero before them.
+uint64_t load_digits(const char* p, size_t size) noexcept {
+  uint64_t word = 0;
+  if (size >= 4) {
+    uint32_t first;
+    uint32_t last;
+    std::memcpy(&first, p, 4);
+    std::memcpy(&last, p + size - 4, 4);
+    word = uint64_t{first} << (8 * (8 - size)) | uint64_t{last} << 32;
+  } else {
+    for (size_t i = 0; i < size; ++i) word = word >> 8 | uint64_t{static_cast<uint8_t>(p[i])} << 56;
+  }
+  return size == 8 ? word : word | 0x3030303030303030 >> (8 * size);
+}
+
+// The number in eight decimal digits, all at once: neighbours are put together to pairs, pairs to fours, fours to all.
+// False when one is no digit.
+bool parse_digits(uint64_t word, uint64_t& number) noexcept {
+  const uint64_t digits = word ^ 0x3030303030303030;
+  if (((digits | (digits + 0x7676767676767676)) & 0x8080808080808080) != 0) return false;
+  const uint64_t pairs = digits * 10 + (digits >> 8);
+  const uint64_t fours = (pairs & 0x00ff00ff00ff00ff) * 100 + (pairs >> 16 & 0x000000ff000000ff);
+  number = (fours & 0xffff) * 10'000 + (fours >> 32 & 0xffff);
+  return true;
+}
+
+}  // namespace
+
 std::optional<uint64_t> parse_timeout(std::string_view value) noexcept {
   if (value.size() < 2 || value.size() > kTimeoutTextMax) return std::nullopt;
-  uint64_t number = 0;
-  for (const char c : value.substr(0, value.size() - 1)) {
-    const auto digit = static_cast<uint8_t>(c - '0');
-    if (digit > 9) return std::nullopt;
-    number = number * 10 + digit;
-  }
-  for (const Unit& unit : kUnits) {
-    if (unit.letter != value.back()) continue;
-    return number > base::kNever_ns / unit.ns ? base::kNever_ns : number * unit.ns;
-  }
-  return std::nullopt;
+  uint64_t number;
+  const uint64_t unit_ns = ns_of(value.data()[value.size() - 1]);
+  if (!parse_digits(load_digits(value.data(), value.size() - 1), number) || unit_ns == 0) return std::nullopt;
+  uint64_t timeout_ns;
+  return __builtin_mul_overflow(number, unit_ns, &timeout_ns) ? base::kNever_ns : timeout_ns;
 }
 
 size_t format_timeout(uint64_t timeout_ns, std::span<char> out) noexcept {

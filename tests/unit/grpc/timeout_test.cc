@@ -51,6 +51,29 @@ TEST(Timeout, MalformedValuesAreRefused) {
   EXPECT_EQ(parse_timeout(std::string_view("5\0", 2)), std::nullopt);
 }
 
+// The digits are read all at once: every octet at every place, against reading them one by one.
+TEST(Timeout, EveryOctetAtEveryPlace) {
+  for (size_t size = 1; size <= 8; ++size) {
+    for (size_t place = 0; place < size; ++place) {
+      for (int octet = 0; octet < 256; ++octet) {
+        std::string digits = std::string("98273645").substr(0, size);
+        digits[place] = static_cast<char>(octet);
+        uint64_t number = 0;
+        bool is_number = true;
+        for (const char c : digits) {
+          is_number &= c >= '0' && c <= '9';
+          number = number * 10 + static_cast<uint64_t>(c - '0');
+        }
+        const auto parsed = parse_timeout(digits + "n");
+        ASSERT_EQ(parsed.has_value(), is_number) << size << " digits, octet " << octet << " at " << place;
+        if (is_number) {
+          ASSERT_EQ(*parsed, number) << digits;
+        }
+      }
+    }
+  }
+}
+
 TEST(Timeout, TheFinestUnitThatFitsIsWritten) {
   EXPECT_EQ(formatted(0), "0n");
   EXPECT_EQ(formatted(99'999'999), "99999999n");
