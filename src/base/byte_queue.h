@@ -105,7 +105,7 @@ class ByteQueue {
   uint32_t head_ = 0;
   uint32_t tail_ = 0;
   // What it held before, so that it does not grow step by step each time.
-  static constexpr uint32_t kExpectedMax = 128 * 1024;
+  static constexpr uint32_t kExpectedMax = 256 * 1024;
   uint32_t expected_ = 0;
 };
 
