@@ -26,6 +26,7 @@ BlockCache::BlockCache(FieldInterner& interner)
     : interner_(interner),
       entries_(std::make_unique<Entry[]>(kSets * kWays)),
       buckets_(std::make_unique<SharedList*[]>(kBuckets)),
+      leading_(std::make_unique<LeadingPlace[]>(kLeadingPlaces)),
       seen_(std::make_unique<uint32_t[]>(kSets)) {}
 
 BlockCache::~BlockCache() {
@@ -46,9 +47,11 @@ bool BlockCache::intern_literals(uint64_t block_hash, std::span<Field> fields) {
   for (const Field& field : fields) {
     if (is_literal(field) && (field.flags & kFieldNeverIndex) != 0) return false;
   }
+  scratch_.reset();
   for (Field& field : fields) {
     if (!is_literal(field)) continue;
-    FieldRecord* const record = interner_.intern(field.name(), field.known, field.value(), field.flags);
+    const auto flags = static_cast<uint8_t>(field.flags & ~kFieldCoded);
+    FieldRecord* const record = interner_.intern(field.name(), field.known, decoded_value(field, scratch_), flags);
     if (record == nullptr) {
       clear();
       return false;
@@ -80,6 +83,7 @@ SharedList* BlockCache::list_of(MessageKind kind, std::span<const Field> fields,
   list->head = head;
   for (uint32_t i = 0; i < list->count; ++i) {
     list->fields[i] = fields[i];
+    list->list_bytes += fields[i].record->list_bytes;
     FieldInterner::retain(*fields[i].record);
   }
   list->next_in_bucket = bucket;
@@ -104,7 +108,36 @@ void BlockCache::store(uint64_t decoder_state, std::span<const uint8_t> block, M
   if (block.size() > kKeyOctets) std::memcpy(entry->middle, block.data() + 8, block.size() - kKeyOctets);
 }
 
+SharedList* BlockCache::leading_list(std::span<FieldRecord* const> records, Leading& where) {
+  Field fields[kLeadingMax];
+  const std::span<Field> list_fields(fields, records.size());
+  for (size_t i = 0; i < records.size(); ++i) {
+    fields[i] = {.record = records[i], .known = records[i]->known, .flags = records[i]->flags};
+  }
+  const uint32_t content_hash = content_hash_of(MessageKind::kRequest, list_fields);
+  where.place = content_hash % kLeadingPlaces;
+  LeadingPlace& place = leading_[where.place];
+  where.tenancy = place.tenancy;
+  if (place.list != nullptr && place.list->content_hash == content_hash && has_same_records(*place.list, list_fields)) {
+    return place.list;
+  }
+  MessageHead head;
+  if (!check_message(MessageKind::kRequest, list_fields, head)) return nullptr;
+  SharedList* const list = list_of(MessageKind::kRequest, list_fields, head);
+  if (place.list != nullptr) displaced_.push_back(place.list);
+  place.list = list;
+  where.tenancy = ++place.tenancy;
+  return list;
+}
+
 void BlockCache::clear() noexcept {
+  for (uint32_t i = 0; i < kLeadingPlaces; ++i) {
+    LeadingPlace& place = leading_[i];
+    if (place.list == nullptr) continue;
+    displaced_.push_back(place.list);
+    place.list = nullptr;
+    ++place.tenancy;
+  }
   for (uint32_t i = 0; i < kSets * kWays; ++i) {
     Entry& entry = entries_[i];
     if (entry.key.shape == 0) continue;

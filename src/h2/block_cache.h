@@ -30,6 +30,7 @@ struct SharedList {
 
   uint32_t references = 0;
   uint32_t count = 0;
+  uint32_t list_bytes = 0;  // RFC 9113 section 6.5.2
   uint32_t content_hash = 0;
   MessageKind kind = MessageKind::kRequest;
   MessageHead head;
@@ -67,6 +68,23 @@ class BlockCache {
   // repeats them, while what is new in every call would only fill the interner.
   void store(uint64_t decoder_state, std::span<const uint8_t> block, MessageKind kind, std::span<Field> fields,
              const MessageHead& head);
+
+  // Where a list is kept that requests begin with. Another may take the place, which is then another leading.
+  struct Leading {
+    uint32_t place = 0;
+    uint32_t tenancy = UINT32_MAX;
+  };
+  static constexpr uint32_t kLeadingMin = 4;  // a request has three pseudo-fields at least
+  static constexpr uint32_t kLeadingMax = 8;
+
+  // The list of these records, of which there are kLeadingMin to kLeadingMax, as the beginning of a request whose other
+  // fields are not known yet; null when they would not be a request by themselves. `where` finds it again.
+  SharedList* leading_list(std::span<FieldRecord* const> records, Leading& where);
+  // The same list, or null when it has lost its place.
+  SharedList* leading_list(Leading where) const noexcept {
+    const LeadingPlace& place = leading_.get()[where.place];
+    return place.tenancy == where.tenancy ? place.list : nullptr;
+  }
 
   // Forgets all blocks, so that their records may go: a peer that cycles its table fills the cache with lists that
   // nobody asks for again.
@@ -129,15 +147,23 @@ class BlockCache {
            base::are_equal_bytes(entry.middle, block.data() + 8, block.size() - kKeyOctets);
   }
 
+  static constexpr uint32_t kLeadingPlaces = 1024;
+  struct LeadingPlace {
+    SharedList* list = nullptr;
+    uint32_t tenancy = 0;
+  };
+
   bool intern_literals(uint64_t block_hash, std::span<Field> fields);
   SharedList* list_of(MessageKind kind, std::span<const Field> fields, const MessageHead& head);
   void destroy(SharedList& list) noexcept;
 
   base::PlainVector<SharedList*> displaced_;
   FieldInterner& interner_;
-  std::unique_ptr<Entry[]> entries_;        // in sets of kWays
-  std::unique_ptr<SharedList*[]> buckets_;  // of all lists, by content
-  std::unique_ptr<uint32_t[]> seen_;        // hashes of blocks with literals that were met once, by set
+  std::unique_ptr<Entry[]> entries_;         // in sets of kWays
+  std::unique_ptr<SharedList*[]> buckets_;   // of all lists, by content
+  std::unique_ptr<LeadingPlace[]> leading_;  // by content
+  std::unique_ptr<uint32_t[]> seen_;         // hashes of blocks with literals that were met once, by set
+  Arena scratch_;
   uint32_t next_way_ = 0;
 };
 

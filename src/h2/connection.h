@@ -53,6 +53,7 @@ class Connection {
   }
   void add_field(const Field& field) { encoder_.encode(field, output_, memory_->blocks); }
   void add_fields(std::span<const Field> fields) { encoder_.encode_all(fields, output_, memory_->blocks); }
+  void add_fields(SharedList& list) { encoder_.append_shared(list, output_, memory_->blocks); }
   void end_headers(Stream& stream, bool end_stream);
 
   // Trailers end the stream; behind DATA that still waits they wait too. A list at once, or begin, add fields, end.

@@ -396,17 +396,30 @@ Connection::Verdict Connection::decode_block(std::span<const uint8_t> octets, Me
   const uint64_t state = decoder_.state();
   event.fields_first = memory_->fields.size();
   const uint32_t failures = memory_->interner.failure_count();
-  const DecodedBlock block = decoder_.decode(octets, limits_.header_list, memory_->fields, memory_->arena);
+  BlockCache* const cache = kind == MessageKind::kRequest ? &memory_->block_cache : nullptr;
+  const DecodedBlock block = decoder_.decode(octets, limits_.header_list, memory_->fields, memory_->arena, cache);
   if (memory_->interner.failure_count() != failures) [[unlikely]]
     memory_->block_cache.clear();
   if (!block.is_valid) return Verdict::kUndecodable;
   event.fields_count = memory_->fields.size() - event.fields_first;
   event.literal_octets = block.literal_octets;
+  event.leading = nullptr;
   if (block.is_too_large) return Verdict::kTooLarge;
-  const std::span<Field> fields(memory_->fields.data() + event.fields_first, event.fields_count);
-  if (block.is_malformed || !check_message(kind, fields, head)) return Verdict::kMalformed;
+  if (block.is_malformed) return Verdict::kMalformed;
+  const bool is_to_remember = BlockCache::takes(octets) && state == decoder_.state();
+  std::span<Field> fields = memory_->own_fields_of(event);
+  if (block.leading != nullptr) {
+    event.leading = block.leading;
+    head = block.leading->head;
+    const auto position = static_cast<uint16_t>(block.leading->count + 1);
+    if (check_ordinary(kind, fields, position, head) && !is_to_remember) [[likely]]
+      return Verdict::kGood;
+    fields = memory_->join(event);
+    head = {};
+  }
+  if (!check_message(kind, fields, head)) return Verdict::kMalformed;
   if (kind == MessageKind::kRequest && head.path == 0) return Verdict::kConnect;
-  if (BlockCache::takes(octets) && state == decoder_.state()) {
+  if (is_to_remember) {
     memory_->block_cache.store(state, octets, kind, fields, head);
   }
   return Verdict::kGood;

@@ -7,6 +7,7 @@
 
 #include "base/assert.h"
 #include "base/copy.h"
+#include "h2/huffman.h"
 
 namespace ringway::h2 {
 namespace {
@@ -161,6 +162,35 @@ bool is_valid_meaning(KnownName name, std::string_view value) noexcept {
     case KnownName::kTe: return value == "trailers";
     default: return true;
   }
+}
+
+namespace {
+
+// The code behind the length of a string literal that was read before.
+std::span<const uint8_t> code_of(const Field& field) noexcept {
+  const uint8_t* p = field.wire_value;
+  const uint8_t* const end = p + field.wire_size;
+  if ((*p++ & 0x7f) == 0x7f) {
+    while ((*p++ & 0x80) != 0) {}
+  }
+  return {p, end};
+}
+
+}  // namespace
+
+std::string_view decoded_value(const Field& field, Arena& arena) {
+  if (!field.is_coded()) return field.value();
+  const std::span<const uint8_t> code = code_of(field);
+  char* const text = arena.allocate(huffman_decoded_size_max(code.size()));
+  const size_t size = huffman_decode(code, text);
+  ASSERT(size == field.value_size);
+  arena.shrink_to(text + size);
+  return {text, size};
+}
+
+bool has_value(const Field& field, std::string_view value) noexcept {
+  if (!field.is_coded()) return field.value() == value;
+  return field.value_size == value.size() && is_huffman_code_of(code_of(field), value);
 }
 
 FieldInterner::FieldInterner(uint64_t hash_key, uint32_t bytes_max)

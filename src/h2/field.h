@@ -7,7 +7,9 @@
 #include <string_view>
 #include <vector>
 
+#include "base/assert.h"
 #include "base/intrusive_list.h"
+#include "h2/arena.h"
 #include "h2/known_names.h"
 
 namespace ringway::h2 {
@@ -20,6 +22,9 @@ inline constexpr uint8_t kFieldNeverIndex = 0x1;  // the peer said so, or the na
 inline constexpr uint8_t kFieldMalformed = 0x2;   // octets that RFC 9113 section 8.2.1 forbids
 inline constexpr uint8_t kFieldIsValid = 0x4;     // interned: the value is what this name allows (see is_valid_meaning)
 inline constexpr uint8_t kFieldIsGrpc = 0x8;      // interned: a content-type of gRPC
+// Literal: the value is there in Huffman code alone (wire_value), of which it is known that it decodes to a valid value
+// of value_size octets. For names that passes_unread() allows.
+inline constexpr uint8_t kFieldCoded = 0x10;
 
 struct FieldRecord : base::ListLink {
   uint32_t index;       // dense, reused
@@ -52,16 +57,25 @@ struct Field {
   uint8_t flags;
   uint16_t name_size;  // from here on: of a literal, and indeterminate for an interned field
   uint32_t value_size;
-  const char* name_octets;
+  const char* name_octets;  // of a known name: text that is there for ever
   const char* value_octets;
   const uint8_t* wire_value;  // the string literal as it came (length and Huffman bit included), or null
   uint32_t wire_size;
 
   std::string_view name() const noexcept { return record ? record->name() : std::string_view(name_octets, name_size); }
+  // Of a field that is not coded.
   std::string_view value() const noexcept {
-    return record ? record->value() : std::string_view(value_octets, value_size);
+    if (record) [[likely]]
+      return record->value();
+    ASSERT((flags & kFieldCoded) == 0);
+    return std::string_view(value_octets, value_size);
   }
+  bool is_coded() const noexcept { return record == nullptr && (flags & kFieldCoded) != 0; }
 };
+
+// For fields that may be coded. The value, decoded into the arena if it is; and whether it is this one.
+std::string_view decoded_value(const Field& field, Arena& arena);
+bool has_value(const Field& field, std::string_view value) noexcept;
 
 // A literal field of ours; `name` and `value` must outlive its use.
 inline Field make_field(std::string_view name, KnownName known, std::string_view value) noexcept {

@@ -1,6 +1,7 @@
 #include "h2/hpack_decoder.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 
 #include "base/assert.h"
@@ -26,6 +27,11 @@ namespace {
   }
   return nullptr;
 }
+
+// A block that is longer has more than a beginning that can be shared, and the octets that are looked at.
+constexpr size_t kLeadingBlock_min = 16;
+// Of an entry whose index fits one octet.
+constexpr uint32_t kOctetAge_max = 0x7e - kStaticTableSize - 1;
 
 struct String {
   const char* octets;
@@ -59,20 +65,28 @@ HpackDecoder::~HpackDecoder() {
 }
 
 DecodedBlock HpackDecoder::decode(std::span<const uint8_t> block, const DecodeLimits& limits,
-                                  base::PlainVector<Field>& fields, Arena& arena) {
+                                  base::PlainVector<Field>& fields, Arena& arena, BlockCache* cache) {
   DecodedBlock result;
   const uint32_t first_field = fields.size();
-  // Every field takes an octet at least; beyond the limit none is kept.
+  const uint32_t inserted_before = inserted_;
+  // Every field takes an octet at least.
   const uint32_t fields_max = std::min(limits.fields, static_cast<uint32_t>(block.size()));
   fields.reserve_more(fields_max + 1);
   Field* out = fields.end();
-  const Field* const out_max = out + fields_max;
+  const Field* out_max = out + fields_max;
   FieldRecord* const* const static_records = interner_->static_records();
   uint32_t list_bytes = 0;
   uint32_t flags_seen = 0;
   bool may_resize = true;  // section 4.2: size updates only at the beginning of a block
   const uint8_t* p = block.data();
   const uint8_t* const end = p + block.size();
+  if (cache != nullptr && block.size() > kLeadingBlock_min) result.leading = find_leading(p, limits, *cache);
+  if (const SharedList* const list = result.leading) {
+    list_bytes = list->list_bytes;
+    p += list->count;
+    out_max -= list->count;
+    may_resize = false;
+  }
   while (p != end) {
     const uint8_t first = *p;
     uint32_t field_bytes;
@@ -99,14 +113,9 @@ DecodedBlock HpackDecoder::decode(std::span<const uint8_t> block, const DecodeLi
       continue;
     } else {
       may_resize = false;
-      p = (first & 0x80) != 0 ? decode_indexed(p, end, arena, *out) : decode_literal(p, end, arena, *out);
+      p = decode_other(p, end, arena, *out, field_bytes);
       if (p == nullptr) return result;
-      if (out->record != nullptr) {
-        field_bytes = out->record->list_bytes;
-      } else {
-        field_bytes = out->name_size + out->value_size + kFieldOverhead;
-        result.literal_octets += field_bytes + out->wire_size;
-      }
+      if (out->record == nullptr) result.literal_octets += field_bytes + out->wire_size;
     }
     list_bytes += field_bytes;
     flags_seen |= out->flags;
@@ -118,12 +127,85 @@ DecodedBlock HpackDecoder::decode(std::span<const uint8_t> block, const DecodeLi
     }
     ++out;
   }
+  if (inserted_ != inserted_before || has_evicted_) begin_state();
   fields.shrink_to(static_cast<uint32_t>(out - fields.data()));
   ASSERT(fields.size() - first_field <= fields_max);
   result.list_bytes = list_bytes;
   result.is_malformed = (flags_seen & kFieldMalformed) != 0;
   result.is_valid = true;
   return result;
+}
+
+// From here on blocks may mean something else.
+inline void HpackDecoder::begin_state() noexcept {
+  has_evicted_ = false;
+  state_ = interner_->next_table_state();
+}
+
+// Anything but an index of one octet with a record behind it. `field_bytes` is what it adds to its list.
+[[gnu::always_inline]] inline const uint8_t* HpackDecoder::decode_other(const uint8_t* p, const uint8_t* end,
+                                                                        Arena& arena, Field& field,
+                                                                        uint32_t& field_bytes) {
+  const uint8_t first = *p;
+  p = (first & 0x80) != 0 ? decode_indexed(p, end, arena, field) : decode_literal(p, end, arena, field);
+  if (p == nullptr) return nullptr;
+  if (field.record != nullptr) {
+    field_bytes = field.record->list_bytes;
+    return p;
+  }
+  field_bytes = field.name_size + field.value_size + kFieldOverhead;
+  if ((first & 0xc0) == 0x40) insert(field, field_bytes);
+  return p;
+}
+
+// The list that a request begins with, each of its fields an index of one octet; null when there is none.
+[[gnu::always_inline]] inline SharedList* HpackDecoder::find_leading(const uint8_t* p, const DecodeLimits& limits,
+                                                                     BlockCache& cache) {
+  static_assert(BlockCache::kLeadingMax <= sizeof(uint64_t));
+  uint64_t octets;
+  std::memcpy(&octets, p, sizeof octets);
+  // Where this is small, no octet has grown beyond what one can hold.
+  const uint64_t age_max = uint64_t{beginning_.age_max} + (inserted_ - beginning_.inserted);
+  const uint64_t expected = beginning_.octets + (inserted_ - beginning_.inserted) * beginning_.dynamic;
+  if ((octets & beginning_.mask) == expected && age_max < entry_count_ && age_max <= kOctetAge_max) [[likely]] {
+    SharedList* const list = cache.leading_list(beginning_.list);
+    if (list != nullptr && list->list_bytes <= limits.list_bytes && list->count <= limits.fields) [[likely]]
+      return list;
+  }
+  SharedList* const list = find_leading_anew(p, cache);
+  const bool fits = list != nullptr && list->list_bytes <= limits.list_bytes && list->count <= limits.fields;
+  return fits ? list : nullptr;
+}
+
+[[gnu::noinline]] SharedList* HpackDecoder::find_leading_anew(const uint8_t* p, BlockCache& cache) {
+  FieldRecord* records[BlockCache::kLeadingMax];
+  Beginning begins;
+  begins.inserted = inserted_;
+  uint32_t count = 0;
+  for (; count < BlockCache::kLeadingMax; ++count) {
+    const uint32_t index = p[count] & 0x7fu;
+    FieldRecord* const record = (p[count] & 0x80) != 0 && index != 0x7f ? record_of(index) : nullptr;
+    if (record == nullptr || (record->flags & kFieldMalformed) != 0) break;
+    records[count] = record;
+    begins.octets |= uint64_t{p[count]} << (8 * count);
+    begins.mask |= uint64_t{0xff} << (8 * count);
+    if (index <= kStaticTableSize) continue;
+    begins.dynamic |= uint64_t{1} << (8 * count);
+    begins.age_max = std::max(begins.age_max, index - kStaticTableSize - 1);
+  }
+  if (count < BlockCache::kLeadingMin) return nullptr;
+  if (count < BlockCache::kLeadingMax) {
+    const uint32_t age = (p[count] & 0x7fu) - kStaticTableSize - 1;
+    if ((p[count] & 0x80) == 0) {
+      begins.mask |= uint64_t{0x80} << (8 * count);
+    } else if (age >= entry_count_ || (entry(age).flags & kFieldNeverIndex) == 0) {
+      // An index behind these may have a record the next time, and then belongs to them.
+      return nullptr;
+    }
+  }
+  SharedList* const list = cache.leading_list({records, count}, begins.list);
+  if (list != nullptr) beginning_ = begins;
+  return list;
 }
 
 // An index of several octets, or one without a record yet. The address behind, null for COMPRESSION_ERROR; as in the
@@ -147,32 +229,49 @@ inline FieldRecord* HpackDecoder::record_of(uint32_t index) noexcept {
   return age < entry_count_ ? entry(age).record : nullptr;
 }
 
+// The record of an entry, with a reference for the caller; null when the budget is in use.
+FieldRecord* HpackDecoder::intern(const Entry& entry, Arena& arena) {
+  const std::string_view kept = kept_value_of(entry);
+  Field field = make_field(name_of(entry), entry.known, kept);
+  if ((entry.flags & kFieldCoded) != 0) {
+    field.flags = kFieldCoded;
+    field.value_size = entry.value_size;
+    field.wire_value = reinterpret_cast<const uint8_t*>(kept.data());
+    field.wire_size = entry.kept_size;
+  }
+  const auto flags = static_cast<uint8_t>(entry.flags & ~kFieldCoded);
+  return interner_->intern(field.name(), entry.known, decoded_value(field, arena), flags);
+}
+
 // An index without a record: the entry's first use, or nothing that exists.
 bool HpackDecoder::decode_first_reference(uint32_t index, Arena& arena, Field& field) {
   if (index == 0 || index - kStaticTableSize - 1 >= entry_count_) return false;
   Entry& referred = entry(index - kStaticTableSize - 1);
-  const std::string_view name = name_of(referred);
-  const std::string_view value = value_of(referred);
   // A credential never enters what connections share.
-  if ((referred.flags & kFieldNeverIndex) == 0) {
-    referred.record = interner_->intern(name, referred.known, value, referred.flags);
-  }
+  if ((referred.flags & kFieldNeverIndex) == 0) referred.record = intern(referred, arena);
   field.record = referred.record;
   field.known = referred.known;
   if (referred.record != nullptr) {
     field.flags = referred.record->flags;
     return true;
   }
-  char* copy = arena.allocate(name.size() + value.size());
+  const std::string_view name = name_of(referred);
+  const std::string_view kept = kept_value_of(referred);
+  char* copy = arena.allocate(name.size() + kept.size());
   base::copy_bytes(copy, name.data(), name.size());
-  base::copy_bytes(copy + name.size(), value.data(), value.size());
+  base::copy_bytes(copy + name.size(), kept.data(), kept.size());
   field.flags = referred.flags;
-  field.name_octets = copy;
+  field.name_octets = referred.known != KnownName::kNone ? name.data() : copy;
   field.name_size = referred.name_size;
   field.value_octets = copy + referred.name_size;
   field.value_size = referred.value_size;
   field.wire_value = nullptr;
   field.wire_size = 0;
+  if ((referred.flags & kFieldCoded) != 0) {
+    field.wire_value = reinterpret_cast<const uint8_t*>(field.value_octets);
+    field.wire_size = referred.kept_size;
+    field.value_octets = nullptr;
+  }
   return true;
 }
 
@@ -186,7 +285,11 @@ bool HpackDecoder::decode_first_reference(uint32_t index, Arena& arena, Field& f
     field.name_octets = name.octets;
     field.name_size = static_cast<uint16_t>(name.size);
     field.known = find_known_name({name.octets, name.size});
-    if (field.known == KnownName::kNone && !is_valid_name({name.octets, name.size})) field.flags |= kFieldMalformed;
+    if (field.known != KnownName::kNone) {
+      field.name_octets = text_of(field.known).data();
+    } else if (!is_valid_name({name.octets, name.size})) {
+      field.flags |= kFieldMalformed;
+    }
     return p;
   }
   const uint32_t age = index - kStaticTableSize - 1;
@@ -203,7 +306,8 @@ bool HpackDecoder::decode_first_reference(uint32_t index, Arena& arena, Field& f
   return p;
 }
 
-const uint8_t* HpackDecoder::decode_literal(const uint8_t* p, const uint8_t* end, Arena& arena, Field& field) {
+[[gnu::always_inline]] inline const uint8_t* HpackDecoder::decode_literal(const uint8_t* p, const uint8_t* end,
+                                                                          Arena& arena, Field& field) {
   const uint8_t first = *p;
   const bool is_inserted = (first & 0x40) != 0;
   uint32_t index = 0;
@@ -227,19 +331,41 @@ const uint8_t* HpackDecoder::decode_literal(const uint8_t* p, const uint8_t* end
     p = decode_name(p, end, index, arena, field);
     if (p == nullptr) return nullptr;
   }
-  const uint8_t* const wire = p;
+  if (is_sensitive(field.known)) field.flags |= kFieldNeverIndex;
+  p = decode_value(p, end, arena, field);
+  if (p == nullptr) [[unlikely]]
+    return nullptr;
+  return p;
+}
+
+// The value of a literal whose name is known already.
+[[gnu::always_inline]] inline const uint8_t* HpackDecoder::decode_value(const uint8_t* p, const uint8_t* end,
+                                                                        Arena& arena, Field& field) {
+  if (p == end) return nullptr;
+  field.wire_value = p;
+  if ((*p & 0x80) != 0 && passes_unread(field.known)) {
+    uint32_t size = 0;
+    const uint8_t* const code = read_integer(p, end, 0x7f, size);
+    if (code == nullptr || size > static_cast<size_t>(end - code)) return nullptr;
+    const size_t decoded_size = huffman_walk({code, size});
+    field.wire_size = static_cast<uint32_t>(code - p) + size;
+    // A code that is longer than its text is nobody's to send, and would need more room than the table counts.
+    if (decoded_size != kHuffmanUnclear && decoded_size >= field.wire_size) [[likely]] {
+      field.flags |= kFieldCoded;
+      field.value_octets = nullptr;
+      field.value_size = static_cast<uint32_t>(decoded_size);
+      return code + size;
+    }
+  }
   String value;
   p = read_string(p, end, arena, value);
   if (p == nullptr) [[unlikely]]
     return nullptr;
   field.value_octets = value.octets;
   field.value_size = value.size;
-  field.wire_value = wire;
-  field.wire_size = static_cast<uint32_t>(p - wire);
-  if (is_sensitive(field.known)) field.flags |= kFieldNeverIndex;
+  field.wire_size = static_cast<uint32_t>(p - field.wire_value);
   if (!is_valid_value({value.octets, value.size})) [[unlikely]]
     field.flags |= kFieldMalformed;
-  if (is_inserted) insert(field);
   return p;
 }
 
@@ -248,33 +374,68 @@ const uint8_t* HpackDecoder::decode_size_update(const uint8_t* p, const uint8_t*
   p = read_integer(p, end, 0x1f, size);
   if (p == nullptr || size > kTableSizeDefault) return nullptr;
   table_bytes_max_ = size;
-  state_ = interner_->next_table_state();
+  begin_state();
   while (table_bytes_ > table_bytes_max_) evict_oldest();
   return p;
 }
 
-[[gnu::always_inline]] inline void HpackDecoder::insert(const Field& field) {
-  state_ = interner_->next_table_state();
-  const uint32_t size = field.name_size + field.value_size + kFieldOverhead;
+// `size` is that of section 4.1.
+[[gnu::always_inline]] inline void HpackDecoder::insert(const Field& field, uint32_t size) {
+  if (table_bytes_ + size > table_bytes_max_) make_room(size);
   // Section 4.4: what does not fit empties the table and is not an error.
-  while (entry_count_ != 0 && table_bytes_ + size > table_bytes_max_) evict_oldest();
   if (size > table_bytes_max_) [[unlikely]]
     return;
   if (entry_count_ == entry_capacity_) [[unlikely]]
     grow_entries();
-  Entry added{nullptr, 0, field.value_size, field.name_size, field.known, field.flags};
-  reserve_octets(kept_octets(added));
-  added.offset = octets_tail_;
-  char* p = octets_.get() + octets_tail_;
-  if (field.known == KnownName::kNone) {
-    base::copy_bytes(p, field.name_octets, field.name_size);
-    p += field.name_size;
-  }
-  base::copy_bytes(p, field.value_octets, field.value_size);
-  octets_tail_ += kept_octets(added);
+  const bool is_coded = (field.flags & kFieldCoded) != 0;
+  const void* const kept = is_coded ? static_cast<const void*>(field.wire_value) : field.value_octets;
+  const uint32_t kept_size = is_coded ? field.wire_size : field.value_size;
+  const uint32_t kept_name = field.known == KnownName::kNone ? field.name_size : 0;
+  reserve_octets(kept_name + kept_size);
+  const uint32_t offset = octets_tail_;
+  Entry& added = entries_.get()[(first_entry_ + entry_count_) & (entry_capacity_ - 1)];
+  added.record = nullptr;
+  // Name, flags and sizes at once.
+  constexpr size_t kShape = offsetof(Field, known);
+  static_assert(offsetof(Entry, known) == kShape && offsetof(Entry, flags) == offsetof(Field, flags) &&
+                offsetof(Entry, name_size) == offsetof(Field, name_size) &&
+                offsetof(Entry, value_size) == offsetof(Field, value_size) && offsetof(Entry, offset) == kShape + 8);
+  uint64_t shape;
+  std::memcpy(&shape, reinterpret_cast<const char*>(&field) + kShape, sizeof shape);
+  std::memcpy(reinterpret_cast<char*>(&added) + kShape, &shape, sizeof shape);
+  added.offset = offset;
+  added.kept_size = kept_size;
+  octets_tail_ = offset + kept_name + kept_size;
   table_bytes_ += size;
-  entries_.get()[(first_entry_ + entry_count_) & (entry_capacity_ - 1)] = added;
   ++entry_count_;
+  ++inserted_;
+  char* p = octets_.get() + offset;
+  if (kept_name != 0) {
+    base::copy_bytes(p, field.name_octets, kept_name);
+    p += kept_name;
+  }
+  base::copy_bytes(p, kept, kept_size);
+}
+
+// Evicts until `size` fits, or all.
+[[gnu::always_inline]] inline void HpackDecoder::make_room(uint32_t size) noexcept {
+  const Entry* const entries = entries_.get();
+  uint32_t first = first_entry_;
+  uint32_t count = entry_count_;
+  uint32_t bytes = table_bytes_;
+  for (; count != 0 && bytes + size > table_bytes_max_; --count) {
+    const Entry& oldest = entries[first];
+    bytes -= oldest.name_size + oldest.value_size + kFieldOverhead;
+    if (oldest.record != nullptr) [[unlikely]]
+      interner_->release(*oldest.record);
+    first = (first + 1) & (entry_capacity_ - 1);
+  }
+  first_entry_ = first;
+  entry_count_ = count;
+  table_bytes_ = bytes;
+  if (count == 0) octets_tail_ = 0;
+  // Also where nothing is inserted then.
+  has_evicted_ = true;
 }
 
 inline void HpackDecoder::evict_oldest() noexcept {

@@ -29,14 +29,21 @@ constexpr uint32_t kIntegerSizeMax = 6;
   return p;
 }
 
-uint8_t* write_string(uint8_t* p, std::string_view octets) noexcept {
+[[gnu::always_inline]] inline uint8_t* write_string(uint8_t* p, std::string_view octets) noexcept {
   p = write_integer(p, 0, 7, static_cast<uint32_t>(octets.size()));
   base::copy_bytes(p, octets.data(), octets.size());
   return p + octets.size();
 }
 
 uint32_t literal_size_max(const Field& field) noexcept {
-  return 3 * kIntegerSizeMax + field.name_size + (field.wire_value != nullptr ? field.wire_size : field.value_size);
+  return static_cast<uint32_t>(sizeof(LiteralStart)) + 3 * kIntegerSizeMax + field.name_size +
+         (field.wire_value != nullptr ? field.wire_size : field.value_size);
+}
+
+[[gnu::always_inline]] inline uint8_t* write_value(uint8_t* p, const Field& field) noexcept {
+  if (field.wire_value == nullptr) return write_string(p, {field.value_octets, field.value_size});
+  base::copy_bytes(p, field.wire_value, field.wire_size);
+  return p + field.wire_size;
 }
 
 // A literal (not a record) whose first octet has `pattern` above `prefix_bits` bits of name index.
@@ -45,9 +52,16 @@ uint32_t literal_size_max(const Field& field) noexcept {
   const uint8_t name_index = static_index_of(field.known);
   p = write_integer(p, pattern, prefix_bits, name_index);
   if (name_index == 0) p = write_string(p, {field.name_octets, field.name_size});
-  if (field.wire_value == nullptr) return write_string(p, {field.value_octets, field.value_size});
-  base::copy_bytes(p, field.wire_value, field.wire_size);
-  return p + field.wire_size;
+  return write_value(p, field);
+}
+
+// The same without indexing, for the fields of most blocks.
+[[gnu::always_inline]] inline uint8_t* write_unindexed(uint8_t* p, uint8_t pattern, const Field& field) noexcept {
+  if (field.known == KnownName::kNone) return write_literal(p, pattern, 4, field);
+  const LiteralStart& start = kLiteralStarts.rows[static_cast<size_t>(field.known)];
+  std::memcpy(p, start.octets, sizeof start.octets);
+  *p |= pattern;
+  return write_value(p + start.size, field);
 }
 
 constexpr uint8_t kIncremental = 0x40;
@@ -149,7 +163,7 @@ void HpackEncoder::encode_all(std::span<const Field> fields, base::ByteQueue& ou
       const uint32_t size = literal_size_max(field) + count;
       if (static_cast<size_t>(end - p) < size) [[unlikely]]
         reload(size);
-      p = write_literal(p, pattern_of(field), 4, field);
+      p = write_unindexed(p, pattern_of(field), field);
       continue;
     }
     uint32_t index = record->static_index;

@@ -51,14 +51,20 @@ class HpackEncoder {
   // A whole block: what was written for the list before, if that is still right. Null: begin_block(), then
   // encode_shared().
   const SharedList::Encoded* encode_as_before(SharedList& list) noexcept {
-    SharedList::Encoded* encoded = &list.encoded[0];
-    if (encoded->encoder_state != state_) [[unlikely]] {
-      if ((++encoded)->encoder_state != state_) return nullptr;
-    }
-    if (++encoded->uses >= SharedList::Encoded::kUsesMax) [[unlikely]]
-      return nullptr;
-    ++block_number_;
+    const SharedList::Encoded* const encoded = use_encoded(list);
+    if (encoded != nullptr) [[likely]]
+      ++block_number_;
     return encoded;
+  }
+
+  // Appends a shared list to a block.
+  void append_shared(SharedList& list, base::ByteQueue& out, base::BlockPool& pool) {
+    const SharedList::Encoded* const encoded = use_encoded(list);
+    if (encoded == nullptr) [[unlikely]]
+      return encode_shared(list, out, pool);
+    // Whatever the size, the room for the largest is moved.
+    __builtin_memcpy(out.reserve(pool, SharedList::Encoded::kSizeMax), encoded->octets, SharedList::Encoded::kSizeMax);
+    out.commit(encoded->size);
   }
 
   // Appends a shared list and remembers how it was written.
@@ -68,6 +74,16 @@ class HpackEncoder {
   uint32_t entry_count() const noexcept { return inserted_ - oldest_; }
 
  private:
+  const SharedList::Encoded* use_encoded(SharedList& list) noexcept {
+    SharedList::Encoded* encoded = &list.encoded[0];
+    if (encoded->encoder_state != state_) [[unlikely]] {
+      if ((++encoded)->encoder_state != state_) return nullptr;
+    }
+    if (++encoded->uses >= SharedList::Encoded::kUsesMax) [[unlikely]]
+      return nullptr;
+    return encoded;
+  }
+
   // The table as the peer sees it: entry number n was the n-th insertion, oldest_ <= n < inserted_.
   struct Entry {
     uint32_t record_index;

@@ -289,7 +289,110 @@ inline bool is_padding(Rest ones) noexcept {
   return is_padding(rest) ? static_cast<size_t>(out - out_begin) : kHuffmanInvalid;
 }
 
+// A walk writes nothing, so its look-ups may be wider than those that decode: steps alone, for which fourteen bits hold
+// nearly every pair of letters too. Symbols that a field value must not have or hardly ever has are not known to it.
+constexpr uint32_t kWalkBits = 14;
+static_assert(7 + 4 * kWalkBits <= kBitsMask);
+
+struct WalkSteps {
+  uint8_t steps[1u << kWalkBits];
+};
+
+constexpr WalkSteps make_walk_steps() noexcept {
+  WalkSteps walk{};
+  for (uint32_t first = 0x20; first < kEos; ++first) {
+    const Code& code = kCodes[first];
+    if (code.length > kLookupBits) continue;
+    const uint32_t free_bits = kWalkBits - code.length;
+    const uint32_t begin = code.bits << free_bits;
+    for (uint32_t i = begin; i < begin + (1u << free_bits); ++i) {
+      walk.steps[i] = static_cast<uint8_t>(1u << kCountShift | code.length);
+    }
+    for (uint32_t second = 0x20; second < kEos; ++second) {
+      const Code& next = kCodes[second];
+      if (next.length > free_bits || next.length > kLookupBits) continue;
+      const uint32_t rest_bits = free_bits - next.length;
+      const uint32_t next_begin = begin + (next.bits << rest_bits);
+      for (uint32_t i = next_begin; i < next_begin + (1u << rest_bits); ++i) {
+        walk.steps[i] = static_cast<uint8_t>(2u << kCountShift | static_cast<uint32_t>(code.length + next.length));
+      }
+    }
+  }
+  return walk;
+}
+
+alignas(64) constexpr WalkSteps kWalk = make_walk_steps();
+
+[[gnu::always_inline]] inline Run walk_four(uint64_t window, uint64_t sums) noexcept {
+  uint64_t step = 0;
+  for (int i = 0; i < 4; ++i) {
+    step = kWalk.steps[window >> (64 - kWalkBits)];
+    window <<= step & kBitsMask;
+    sums += step;
+  }
+  return {window, sums, static_cast<uint8_t>(step)};
+}
+
+constexpr uint32_t kBlank = kCodes[0x20].bits;
+constexpr uint32_t kBlank_bits = kCodes[0x20].length;
+
+// Padding is ones and the code of a blank ends in zero: without all the ones at the end it would be the last code. It
+// may also be part of another; then the string is decoded in vain.
+inline bool may_have_blank_at_end(const uint8_t* end) noexcept {
+  const auto last = load_big_endian<uint32_t>(end - 4);
+  return (last >> (std::countr_one(last) & 31) & ((1u << kBlank_bits) - 1)) == kBlank;
+}
+
 }  // namespace
+
+size_t huffman_walk(std::span<const uint8_t> encoded) noexcept {
+  if (encoded.size() < 8) return kHuffmanUnclear;
+  const uint8_t* p = encoded.data();
+  const uint8_t* const end = p + encoded.size();
+  if (*p >> (8 - kBlank_bits) == kBlank || may_have_blank_at_end(end)) [[unlikely]]
+    return kHuffmanUnclear;
+  // The low bits of the sums are how many bits of the octets at `p` are gone.
+  uint64_t sums = 0;
+  do {
+    const Run run = walk_four(load_big_endian<uint64_t>(p) << (sums & kBitsMask), sums);
+    if (run.is_at_long_code()) [[unlikely]]
+      return kHuffmanUnclear;
+    p += run.bits() >> 3;
+    sums = run.sums & ~(kBitsMask & ~uint64_t{7});
+  } while (p <= end - 8);
+  int64_t left = (end - p) * 8 - static_cast<int64_t>(sums & kBitsMask);
+  size_t count = sums >> kCountShift;
+  if (left > 0) {
+    uint64_t window = padded(load_big_endian<uint64_t>(end - 8), left);
+    for (;;) {
+      const Run run = walk_four(window, 0);
+      count += run.count();
+      left -= static_cast<int64_t>(run.bits());
+      window = run.window + (uint64_t{1} << run.bits()) - 1;
+      if (window == ~uint64_t{0}) break;
+      if (run.is_at_long_code()) [[unlikely]]
+        return kHuffmanUnclear;
+    }
+  }
+  return static_cast<uint64_t>(left) < 8 ? count : kHuffmanUnclear;
+}
+
+bool is_huffman_code_of(std::span<const uint8_t> encoded, std::string_view text) noexcept {
+  const uint8_t* p = encoded.data();
+  const uint8_t* const end = p + encoded.size();
+  uint64_t window = 0;
+  uint32_t bits = 0;
+  const auto has_next = [&](uint64_t octet) { return p != end && *p++ == static_cast<uint8_t>(octet); };
+  for (const char c : text) {
+    const Code& code = kCodes[static_cast<uint8_t>(c)];
+    window = window << code.length | code.bits;
+    for (bits += code.length; bits >= 8; bits -= 8) {
+      if (!has_next(window >> (bits - 8))) return false;
+    }
+  }
+  if (bits != 0 && !has_next(window << (8 - bits) | 0xffu >> bits)) return false;
+  return p == end;
+}
 
 size_t huffman_decode(std::span<const uint8_t> encoded, char* out) noexcept {
   char* const begin = out;

@@ -76,6 +76,31 @@ constexpr NameRow kNameRows[] = {
 
 namespace {
 
+constexpr auto make_literal_starts() {
+  LiteralStarts starts{};
+  for (size_t i = 1; i < std::size(kNameRows); ++i) {
+    LiteralStart& start = starts.rows[i];
+    const auto [name, index] = kNameRows[i];
+    if (index == 0) {
+      start.octets[start.size++] = 0;
+      start.octets[start.size++] = static_cast<uint8_t>(name.size());
+      for (const char c : name) start.octets[start.size++] = static_cast<uint8_t>(c);
+    } else if (index < 15) {
+      start.octets[start.size++] = index;
+    } else {
+      start.octets[start.size++] = 15;
+      start.octets[start.size++] = static_cast<uint8_t>(index - 15);
+    }
+  }
+  return starts;
+}
+
+}  // namespace
+
+constexpr LiteralStarts kLiteralStarts = make_literal_starts();
+
+namespace {
+
 static_assert(std::size(kNameRows) == static_cast<size_t>(KnownName::kCount));
 
 // RFC 7541 appendix A.

@@ -92,6 +92,13 @@ constexpr bool is_sensitive(KnownName name) noexcept {
   return name == KnownName::kAuthorization || name == KnownName::kCookie || name == KnownName::kProxyAuthorization;
 }
 
+// Values that ringway passes on and never reads: they may stay in Huffman code (see kFieldCoded). A name that anything
+// here looks into must not be among these.
+constexpr bool passes_unread(KnownName name) noexcept {
+  return name == KnownName::kNone || name == KnownName::kTraceparent || name == KnownName::kGrpcMessage ||
+         name == KnownName::kSetCookie || is_sensitive(name);
+}
+
 // kNone for a name that is not in the list.
 KnownName find_known_name(std::string_view name) noexcept;
 
@@ -109,6 +116,17 @@ inline std::string_view text_of(KnownName name) noexcept {
 inline uint8_t static_index_of(KnownName name) noexcept {
   return kNameRows[static_cast<uint8_t>(name)].static_index;
 }
+
+// How a literal without indexing begins that has this name (RFC 7541 section 6.2.2): by name index, or spelt out. None
+// for kNone. To be copied whole, whatever its size.
+struct LiteralStart {
+  uint8_t size;
+  uint8_t octets[31];
+};
+struct LiteralStarts {
+  LiteralStart rows[static_cast<size_t>(KnownName::kCount)];  // by KnownName
+};
+extern const LiteralStarts kLiteralStarts;
 
 struct StaticField {
   std::string_view name;

@@ -49,7 +49,10 @@ struct Event {
   SharedList* shared;       // messages: the list, if it is a shared one; then there is none in Memory::fields
   uint32_t last_stream_id;  // kGoaway
   uint32_t data_size;       // kData, kGoaway: valid until the next receive call of any connection
-  const uint8_t* data_octets;
+  union {
+    const uint8_t* data_octets;
+    SharedList* leading;  // messages that are not shared: what precedes those in Memory::fields, or null
+  };
 
   std::span<const uint8_t> data() const noexcept { return {data_octets, data_size}; }
 };
@@ -71,6 +74,7 @@ struct Memory {
   base::PlainVector<Event> events;
   base::PlainVector<Field> fields;
   base::PlainVector<MessageHead> heads;
+  base::PlainVector<Field> joined;
   Arena arena;
 
   void begin_receive() noexcept {
@@ -85,9 +89,23 @@ struct Memory {
   const MessageHead& head_of(const Event& event) const noexcept {
     return event.shared != nullptr ? event.shared->head : heads[event.head];
   }
-  std::span<const Field> fields_of(const Event& event) const noexcept {
-    if (event.shared != nullptr) return {event.shared->fields, event.shared->count};
+  // What belongs to the message alone, behind its leading list if it has one.
+  std::span<Field> own_fields_of(const Event& event) noexcept {
     return {fields.data() + event.fields_first, event.fields_count};
+  }
+  // The whole list. That of a message with a leading one is put together, and valid until the next call.
+  std::span<const Field> fields_of(const Event& event) {
+    if (event.shared != nullptr) return {event.shared->fields, event.shared->count};
+    if (event.leading != nullptr) return join(event);
+    return own_fields_of(event);
+  }
+  std::span<Field> join(const Event& event) {
+    const uint32_t leading_count = event.leading->count;
+    joined.clear();
+    joined.reserve_more(leading_count + event.fields_count);
+    for (uint32_t i = 0; i < leading_count; ++i) joined.add_reserved() = event.leading->fields[i];
+    for (const Field& field : own_fields_of(event)) joined.add_reserved() = field;
+    return {joined.data(), joined.size()};
   }
 };
 

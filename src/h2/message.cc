@@ -149,4 +149,17 @@ bool check_message(MessageKind kind, std::span<const Field> fields, MessageHead&
   return head.method != 0 && is_valid_request(fields, head);
 }
 
+bool check_ordinary(MessageKind kind, std::span<const Field> fields, uint16_t position, MessageHead& head) noexcept {
+  const NameRule* const rules = kRules[static_cast<size_t>(kind)].data();
+  auto* const positions = reinterpret_cast<uint16_t*>(&head);
+  for (const Field& field : fields) {
+    const NameRule rule = rules[static_cast<size_t>(field.known)];
+    const bool is_ordinary =
+        rule.meaning <= Meaning::kPosition || (rule.meaning == Meaning::kUnknown && !field.name().starts_with(':'));
+    if (!is_ordinary) return false;
+    positions[rule.offset] = position++;
+  }
+  return true;
+}
+
 }  // namespace ringway::h2

@@ -33,4 +33,10 @@ enum class MessageKind : uint8_t { kRequest, kResponse, kTrailers };
 // False: malformed (section 8.1.1), a stream error PROTOCOL_ERROR. A request without a path is a CONNECT (section 8.5).
 [[nodiscard]] bool check_message(MessageKind kind, std::span<const Field> fields, MessageHead& head) noexcept;
 
+// For a list that begins as one that check_message() allows, whose positions are in `head`: true when the fields behind
+// it, from the one-based `position` on, leave it allowed whatever they hold; their positions are then added. False: the
+// whole list has to be checked.
+[[nodiscard]] bool check_ordinary(MessageKind kind, std::span<const Field> fields, uint16_t position,
+                                  MessageHead& head) noexcept;
+
 }  // namespace ringway::h2

@@ -18,9 +18,9 @@ class HeaderList {
   HeaderList& operator=(const HeaderList&) = delete;
   ~HeaderList() { ASSERT(block_ == nullptr && shared_ == nullptr); }
 
-  // Keeps all fields (the message rules have refused connection-specific ones). One block of memory for all;
-  // `literal_octets` is at least what the names, values and wire forms of the literals take.
-  void assign(std::span<const h2::Field> fields, uint32_t literal_octets, h2::Memory& memory);
+  // Keeps all fields of a message that is not shared (the message rules have refused connection-specific ones): a
+  // reference to what precedes, and one block of memory for all others.
+  void assign(const h2::Event& event, h2::Memory& memory);
   // Keeps a list that is shared already.
   void share(h2::SharedList& list) noexcept {
     h2::BlockCache::retain(list);
@@ -30,17 +30,24 @@ class HeaderList {
     if (shared_ != nullptr) {
       memory.block_cache.release(*shared_);
       shared_ = nullptr;
-    } else if (block_ != nullptr) {
-      release_block(memory);
     }
+    if (block_ != nullptr) release_block(memory);
   }
 
   bool is_empty() const noexcept { return shared_ == nullptr && count_ == 0; }
-  std::span<const h2::Field> fields() const noexcept {
-    if (shared_ != nullptr) return {shared_->fields, shared_->count};
+  // A list is what is shared, then what is its own; either may be empty.
+  h2::SharedList* shared() const noexcept { return shared_; }
+  std::span<const h2::Field> shared_fields() const noexcept {
+    if (shared_ == nullptr) return {};
+    return {shared_->fields, shared_->count};
+  }
+  std::span<const h2::Field> own_fields() const noexcept {
     return {reinterpret_cast<const h2::Field*>(block_), count_};
   }
-  h2::SharedList* shared() const noexcept { return shared_; }
+  bool is_wholly_shared() const noexcept { return block_ == nullptr; }
+
+  // Writes another timeout over that of an own field, which is a literal.
+  void set_timeout(uint32_t own_index, uint64_t timeout_ns) noexcept;
 
   // The first field with this name, or null.
   const h2::Field* find(h2::KnownName name) const noexcept;
@@ -49,7 +56,7 @@ class HeaderList {
   void release_block(h2::Memory& memory) noexcept;
 
   h2::SharedList* shared_ = nullptr;
-  uint8_t* block_ = nullptr;  // count_ fields, then the octets of literals
+  uint8_t* block_ = nullptr;  // count_ fields, then the octets of literals; null when there are none
   size_t capacity_ = 0;
   uint32_t count_ = 0;
 };

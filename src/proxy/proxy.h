@@ -189,6 +189,12 @@ class Proxy {
   void attempt(Exchange& exchange, Connection& upstream, uint64_t now_ns);
   void send_request(Exchange& exchange, Connection& upstream, uint64_t now_ns);
   void write_request_headers(Exchange& exchange, Connection& upstream, h2::Stream& stream, bool end, uint64_t now_ns);
+  bool read_own_request(Exchange& exchange, const h2::Event& event, uint64_t now_ns);
+  template <typename FieldAt>
+  bool route_request(Exchange& exchange, const h2::Event& event, const FieldAt& field_at,
+                     std::span<const h2::Field> all_fields, uint64_t now_ns);
+  void write_changed_fields(Exchange& exchange, Connection& upstream, bool replaces_timeout, uint64_t now_ns);
+  void write_request_trailers(Exchange& exchange, Connection& upstream, h2::Stream& stream);
   static void write_request_fields(const config::ForwardedOptions& forwarded, std::span<const h2::Field> fields,
                                    Connection& upstream);
   static void write_forwarded(Exchange& exchange, Connection& upstream);

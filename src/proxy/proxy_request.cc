@@ -49,24 +49,43 @@ bool is_grpc(const h2::Field& content_type) noexcept {
 
 // Keeps the header list, arms the deadline and finds the route. False: answered already.
 [[gnu::always_inline]] inline bool Proxy::read_request(Exchange& exchange, const h2::Event& event, uint64_t now_ns) {
-  const h2::Field* const fields = memory_.fields_of(event).data();
-  const h2::MessageHead& head = memory_.head_of(event);
-  if (event.shared != nullptr) [[likely]] {
+  if (const h2::SharedList* const list = event.shared) [[likely]] {
     exchange.headers.share(*event.shared);
-  } else {
-    exchange.headers.assign(memory_.fields_of(event), event.literal_octets, memory_);
+    const auto field_at = [list](uint16_t position) -> const h2::Field& { return list->fields[position - 1u]; };
+    return route_request(exchange, event, field_at, {list->fields, list->count}, now_ns);
   }
+  return read_own_request(exchange, event, now_ns);
+}
+
+// The same for a list that is not shared, or in part.
+bool Proxy::read_own_request(Exchange& exchange, const h2::Event& event, uint64_t now_ns) {
+  exchange.headers.assign(event, memory_);
+  const uint32_t leading_count = event.leading != nullptr ? event.leading->count : 0;
+  const h2::Field* const own = memory_.own_fields_of(event).data();
+  const auto field_at = [&](uint16_t position) -> const h2::Field& {
+    return position > leading_count ? own[position - leading_count - 1] : event.leading->fields[position - 1u];
+  };
+  const bool reads_fields = exchange.downstream->listener->table.reads_fields();
+  const auto all_fields = reads_fields ? memory_.fields_of(event) : std::span<const h2::Field>();
+  return route_request(exchange, event, field_at, all_fields, now_ns);
+}
+
+// `field_at` finds a field by its one-based position.
+template <typename FieldAt>
+[[gnu::always_inline]] inline bool Proxy::route_request(Exchange& exchange, const h2::Event& event,
+                                                        const FieldAt& field_at, std::span<const h2::Field> all_fields,
+                                                        uint64_t now_ns) {
+  const h2::MessageHead& head = memory_.head_of(event);
   exchange.is_head = head.is_head;
-  if (head.content_type != 0) exchange.is_grpc = is_grpc(fields[head.content_type - 1u]);
+  if (head.content_type != 0) exchange.is_grpc = is_grpc(field_at(head.content_type));
   if (head.grpc_timeout != 0) {
     exchange.timeout_position = head.grpc_timeout;
-    if (!set_deadline(exchange, fields[head.grpc_timeout - 1u].value(), now_ns)) return false;
+    if (!set_deadline(exchange, field_at(head.grpc_timeout).value(), now_ns)) return false;
   }
   Listener& listener = *exchange.downstream->listener;
-  const h2::Field& path = fields[head.path - 1u];
+  const h2::Field& path = field_at(head.path);
   const uint16_t authority = head.authority != 0 ? head.authority : head.host;
-  const uint32_t route =
-      listener.table.match(path, authority != 0 ? &fields[authority - 1u] : nullptr, memory_.fields_of(event));
+  const uint32_t route = listener.table.match(path, authority != 0 ? &field_at(authority) : nullptr, all_fields);
   if (route == routing::kNoRoute) [[unlikely]] {
     refuse_unrouted(exchange, path.value(), now_ns);
     return false;
@@ -194,24 +213,44 @@ void Proxy::attempt(Exchange& exchange, Connection& upstream, uint64_t now_ns) {
 [[gnu::always_inline]] inline void Proxy::write_request_headers(Exchange& exchange, Connection& upstream,
                                                                 h2::Stream& stream, bool end, uint64_t now_ns) {
   const bool has_deadline = exchange.deadline_ns != base::kNever_ns;
-  h2::SharedList* const shared = exchange.headers.shared();
   const config::ForwardedOptions& forwarded = *exchange.route->forwarded;
-  if (shared != nullptr && !has_deadline && !forwarded.has_any()) [[likely]]
-    return upstream.h2.send_headers(stream, *shared, end);
+  if (exchange.headers.is_wholly_shared() && !has_deadline && !forwarded.has_any()) [[likely]]
+    return upstream.h2.send_headers(stream, *exchange.headers.shared(), end);
   upstream.h2.begin_headers(stream);
-  std::span<const h2::Field> fields = exchange.headers.fields();
-  if (has_deadline) {
-    // What has passed here is not the backend's to spend.
-    const uint16_t position = exchange.timeout_position;
-    char text[grpc::kTimeoutTextMax];
-    const size_t size = grpc::format_timeout(exchange.deadline_ns - now_ns, text);
-    write_request_fields(forwarded, fields.first(position - 1u), upstream);
-    upstream.h2.add_field(h2::make_field(h2::KnownName::kGrpcTimeout, {text, size}));
-    fields = fields.subspan(position);
+  // What has passed here is not the backend's to spend. A timeout that is the exchange's own is written where it is.
+  const std::span<const h2::Field> own = exchange.headers.own_fields();
+  const auto own_index =
+      static_cast<uint32_t>(exchange.timeout_position - exchange.headers.shared_fields().size() - 1u);
+  const bool is_timeout_own = own_index < own.size() && own[own_index].record == nullptr;
+  if (has_deadline && is_timeout_own) exchange.headers.set_timeout(own_index, exchange.deadline_ns - now_ns);
+  const bool replaces_timeout = has_deadline && !is_timeout_own;
+  if (replaces_timeout || forwarded.has_any()) {
+    write_changed_fields(exchange, upstream, replaces_timeout, now_ns);
+  } else {
+    if (exchange.headers.shared() != nullptr) upstream.h2.add_fields(*exchange.headers.shared());
+    upstream.h2.add_fields(exchange.headers.own_fields());
   }
-  write_request_fields(forwarded, fields, upstream);
-  if (forwarded.has_any()) write_forwarded(exchange, upstream);
   upstream.h2.end_headers(stream, end);
+}
+
+// A list of which something is left out, put in or, where others have it too, replaced.
+void Proxy::write_changed_fields(Exchange& exchange, Connection& upstream, bool replaces_timeout, uint64_t now_ns) {
+  const config::ForwardedOptions& forwarded = *exchange.route->forwarded;
+  size_t position = replaces_timeout ? exchange.timeout_position : 0;
+  for (std::span<const h2::Field> part : {exchange.headers.shared_fields(), exchange.headers.own_fields()}) {
+    const size_t count = part.size();
+    if (position != 0 && position <= count) {
+      char text[grpc::kTimeoutTextMax];
+      const size_t size = grpc::format_timeout(exchange.deadline_ns - now_ns, text);
+      write_request_fields(forwarded, part.first(position - 1), upstream);
+      upstream.h2.add_field(h2::make_field(h2::KnownName::kGrpcTimeout, {text, size}));
+      part = part.subspan(position);
+      position = 0;
+    }
+    write_request_fields(forwarded, part, upstream);
+    if (position != 0) position -= count;
+  }
+  if (forwarded.has_any()) write_forwarded(exchange, upstream);
 }
 
 void Proxy::write_request_fields(const config::ForwardedOptions& forwarded, std::span<const h2::Field> fields,
@@ -244,15 +283,17 @@ void Proxy::write_forwarded_for(Exchange& exchange, Connection& upstream) {
     std::copy_n(text.data(), text.size(), value + size);
     size += text.size();
   };
-  for (const h2::Field& field : exchange.headers.fields()) {
-    if (field.known != h2::KnownName::kXForwardedFor) continue;
-    const std::string_view before = field.value();
-    if (size + before.size() + 2 + client.size() > sizeof value) {
-      upstream.h2.add_field(field);
-      continue;
+  for (const std::span<const h2::Field> part : {exchange.headers.shared_fields(), exchange.headers.own_fields()}) {
+    for (const h2::Field& field : part) {
+      if (field.known != h2::KnownName::kXForwardedFor) continue;
+      const std::string_view before = field.value();
+      if (size + before.size() + 2 + client.size() > sizeof value) {
+        upstream.h2.add_field(field);
+        continue;
+      }
+      append(before);
+      append(", ");
     }
-    append(before);
-    append(", ");
   }
   append(client);
   upstream.h2.add_field(h2::make_field(h2::KnownName::kXForwardedFor, {value, size}));
@@ -271,6 +312,13 @@ void Proxy::note_request_sent(Exchange& exchange, uint32_t bytes) {
   if (!downstream.h2.output().is_empty()) mark(downstream);
 }
 
+void Proxy::write_request_trailers(Exchange& exchange, Connection& upstream, h2::Stream& stream) {
+  upstream.h2.begin_trailers(stream);
+  upstream.h2.add_trailers(stream, exchange.trailers.shared_fields());
+  upstream.h2.add_trailers(stream, exchange.trailers.own_fields());
+  upstream.h2.end_trailers(stream);
+}
+
 // The kept body, all at once, then the trailers.
 void Proxy::write_request_body(Exchange& exchange, Connection& upstream, h2::Stream& stream) {
   const uint32_t size = exchange.body.size();
@@ -279,9 +327,7 @@ void Proxy::write_request_body(Exchange& exchange, Connection& upstream, h2::Str
     note_request_sent(exchange, upstream.h2.send_data(stream, exchange.body.bytes(), end));
   }
   if (!exchange.trailers.is_empty()) {
-    upstream.h2.begin_trailers(stream);
-    upstream.h2.add_trailers(stream, exchange.trailers.fields());
-    upstream.h2.end_trailers(stream);
+    write_request_trailers(exchange, upstream, stream);
   }
   const bool is_too_large = size > snapshot_.limits.replay_bytes;
   const bool is_over_budget = replay_.is_over() && exchange.body.is_in_block();
@@ -332,14 +378,12 @@ void Proxy::on_request_trailers(Exchange& exchange, const h2::Event& event) {
   if (event.shared != nullptr) {
     exchange.trailers.share(*event.shared);
   } else {
-    exchange.trailers.assign(memory_.fields_of(event), event.literal_octets, memory_);
+    exchange.trailers.assign(event, memory_);
   }
   h2::Stream* stream = exchange.upstream_stream;
   if (stream == nullptr || stream->is_reset) return;  // waiting: the attempt will send them
   Connection& upstream = *exchange.upstream;
-  upstream.h2.begin_trailers(*stream);
-  upstream.h2.add_trailers(*stream, exchange.trailers.fields());
-  upstream.h2.end_trailers(*stream);
+  write_request_trailers(exchange, upstream, *stream);
   mark(upstream);
 }
 

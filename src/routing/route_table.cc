@@ -37,6 +37,7 @@ bool authority_matches(std::string_view wanted, std::string_view authority) noex
 }
 
 RouteTable::RouteTable(const std::vector<config::RouteConfig>& routes) : routes_(routes), memos_(kMemos) {
+  for (const config::RouteConfig& route : routes) has_header_rules_ |= !route.headers.empty();
   if (routes.empty()) return;
   const config::RouteConfig& first = routes.front();
   is_catch_all_ = (first.path_match == config::PathMatch::kAny ||
@@ -58,7 +59,7 @@ bool RouteTable::headers_match(const config::RouteConfig& route, std::span<const
   for (const auto& [name, value] : route.headers) {
     bool is_there = false;
     for (const h2::Field& field : fields) {
-      if (field.name() == name && field.value() == value) {
+      if (field.name() == name && h2::has_value(field, value)) {
         is_there = true;
         break;
       }

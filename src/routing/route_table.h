@@ -26,6 +26,9 @@ class RouteTable {
     return is_catch_all_ ? 0 : search(path, authority, fields);
   }
 
+  // False: match() needs no fields but those two.
+  bool reads_fields() const noexcept { return has_header_rules_ && !is_catch_all_; }
+
  private:
   // The routes that path and authority admit, in order; which of them it is may still depend on header fields.
   struct Memo {
@@ -44,6 +47,7 @@ class RouteTable {
 
   const std::vector<config::RouteConfig>& routes_;
   bool is_catch_all_ = false;  // the first route takes everything
+  bool has_header_rules_ = false;
   std::vector<Memo> memos_;
 };
 

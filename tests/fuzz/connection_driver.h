@@ -95,7 +95,7 @@ class ConnectionDriver {
     if (is_list || event.kind == EventKind::kListTooLarge) {
       for (const Field& field : memory_.fields_of(event)) {
         for (const char c : field.name()) sum_ += static_cast<uint8_t>(c);
-        for (const char c : field.value()) sum_ += static_cast<uint8_t>(c);
+        for (const char c : decoded_value(field, memory_.arena)) sum_ += static_cast<uint8_t>(c);
         require(!is_list || !field.name().empty(), "a field without a name was let through");
       }
     }

@@ -17,13 +17,13 @@ inline constexpr DecodeLimits kWideLimits{1u << 20, 10'000};
 struct DecoderBench {
   explicit DecoderBench(FieldInterner& shared) : interner(shared), decoder(shared) {}
 
-  DecodedBlock decode(std::string_view block, const DecodeLimits& limits = kWideLimits) {
+  DecodedBlock decode(std::string_view block, const DecodeLimits& limits = kWideLimits, BlockCache* cache = nullptr) {
     interner.begin_epoch();
     arena.reset();
     fields.clear();
     octets.reset(new uint8_t[block.size()]);
     std::copy(block.begin(), block.end(), octets.get());
-    return decoder.decode({octets.get(), block.size()}, limits, fields, arena);
+    return decoder.decode({octets.get(), block.size()}, limits, fields, arena, cache);
   }
 
   // The list of a block that must be valid.

@@ -46,7 +46,7 @@ class EchoServer {
       end_.connection.add_field(make_field(KnownName::kStatus, "200"));
       for (const Field& field : end_.memory.fields_of(event)) {
         if (!is_pseudo(field.known)) end_.connection.add_field(field);
-        if (field.name() == "x-call") calls_[stream->id] = field.value();
+        if (field.name() == "x-call") calls_[stream->id] = decoded_value(field, end_.memory.arena);
       }
       end_.connection.end_headers(*stream, false);
     }

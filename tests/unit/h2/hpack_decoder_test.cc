@@ -238,5 +238,136 @@ TEST_F(HpackDecoderTest, TheWireFormOfALiteralValueIsKept) {
   EXPECT_EQ(std::string(reinterpret_cast<const char*>(field.wire_value), field.wire_size), coded);
 }
 
+// A value that is only passed on stays as it came until the peer refers to its entry; sizes count what it decodes to.
+TEST_F(HpackDecoderTest, ACodedValueIsDecodedAtItsFirstReference) {
+  const std::string text = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  const DecodedBlock decoded = bench_.decode(hpack_literal(kLiteralIncremental, "traceparent", text, true));
+  ASSERT_EQ(bench_.fields.size(), 1u);
+  EXPECT_TRUE(bench_.fields[0].is_coded());
+  EXPECT_EQ(bench_.fields[0].value_size, text.size());
+  EXPECT_EQ(decoded.list_bytes, 11 + text.size() + 32);
+  EXPECT_EQ(bench_.decoder.table_bytes(), 11 + text.size() + 32);
+  EXPECT_TRUE(has_value(bench_.fields[0], text));
+  EXPECT_FALSE(has_value(bench_.fields[0], "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"));
+  EXPECT_EQ(bench_.list(hpack_integer(0x80, 7, 62)), (PlainList{{"traceparent", text}}));
+  ASSERT_NE(bench_.fields[0].record, nullptr);
+  EXPECT_EQ(bench_.fields[0].value(), text);
+}
+
+// A credential never becomes a record: it is passed on coded each time.
+TEST_F(HpackDecoderTest, ACodedCredentialStaysPrivate) {
+  const std::string text = "Bearer abcdefghijklmnopqrstuvwxyz0123456789";
+  const std::string block = hpack_integer(0x40, 6, 23) + hpack_string(text, true);
+  bench_.decode(block);
+  EXPECT_TRUE(bench_.fields[0].is_coded());
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(bench_.list(hpack_integer(0x80, 7, 62)), (PlainList{{"authorization", text, true}}));
+    EXPECT_EQ(bench_.fields[0].record, nullptr);
+    const Field& field = bench_.fields[0];
+    EXPECT_EQ(std::string(reinterpret_cast<const char*>(field.wire_value), field.wire_size), hpack_string(text, true));
+  }
+}
+
+TEST_F(HpackDecoderTest, WhatRingwayReadsIsDecodedAtOnce) {
+  for (const std::string_view name : {":path", "grpc-timeout", "te", "user-agent", "x-forwarded-for", "host"}) {
+    bench_.decode(hpack_literal(kLiteralPlain, name, "0123456789012345", true));
+    EXPECT_EQ(bench_.fields[0].value(), "0123456789012345") << name;
+  }
+}
+
+TEST_F(HpackDecoderTest, ForbiddenOctetsInACodedValueMarkTheBlock) {
+  for (const std::string_view bad : {std::string_view("0123456789 "), std::string_view(" 0123456789"),
+                                     std::string_view("0123456789\t"), std::string_view("\t0123456789"),
+                                     std::string_view("01234\0"
+                                                      "56789",
+                                                      11),
+                                     std::string_view("01234\r56789"), std::string_view("0123456789\n")}) {
+    for (const std::string_view name : {"x-own", "authorization", "traceparent"}) {
+      EXPECT_TRUE(bench_.decode(hpack_literal(kLiteralIncremental, name, bad, true)).is_malformed) << bad;
+      EXPECT_TRUE(bench_.decode(hpack_integer(0x80, 7, 62)).is_malformed) << bad;
+    }
+  }
+}
+
+// More octets than the table counts for it would not find room there.
+TEST_F(HpackDecoderTest, ACodeLongerThanItsTextIsDecoded) {
+  const std::string text(1000, '&');
+  for (int i = 0; i < 20; ++i) {
+    bench_.decode(hpack_literal(kLiteralIncremental, "x-own", text, true));
+    EXPECT_EQ(bench_.fields[0].value(), text);
+    EXPECT_EQ(bench_.list(hpack_integer(0x80, 7, 62)), (PlainList{{"x-own", text}}));
+  }
+}
+
+// Requests as clients send them: the same fields first, others behind. (Paths of the static table: nghttp2 indexes no
+// other.) What is found as a shared list and what is not
+// are together what nghttp2's decoder reads, whatever happens to the table.
+TEST_F(HpackDecoderTest, WhatRequestsBeginWithIsFoundAgain) {
+  uint32_t found = 0;
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    base::Prng prng(seed);
+    BlockCache cache(interner_);
+    DecoderBench bench(interner_);
+    Deflater deflater;
+    Inflater inflater;
+    for (int call = 0; call < 300; ++call) {
+      if (call % 50 == 49) cache.clear();
+      if (prng.below(40) == 0) deflater.change_table_size(prng.below(4097));
+      if (prng.below(20) == 0) deflater.change_table_size(4096);
+      PlainList list{{":method", "POST"},
+                     {":scheme", "http"},
+                     {":path", prng.below(8) == 0 ? "/index.html" : "/"},
+                     {":authority", "example"},
+                     {"content-type", "application/grpc"},
+                     {"te", "trailers"}};
+      for (uint32_t i = 0; i < seed % 5; ++i) list.push_back({"x-fixed-" + std::to_string(i), "value"});
+      if (prng.below(3) != 0) list.push_back({"grpc-timeout", std::to_string(prng.below(90'000'000)) + "u"});
+      list.push_back({"traceparent", "00-" + std::to_string(prng.next()) + std::to_string(prng.next()) + "-01"});
+      if (prng.below(2) == 0) list.push_back({"x-tenant", "blue"});
+      list.push_back({"authorization", "Bearer " + std::to_string(prng.next()), prng.below(4) == 0});
+      const std::string block = deflater.encode(list);
+      cache.begin_epoch();
+      const DecodedBlock decoded = bench.decode(block, kWideLimits, &cache);
+      ASSERT_TRUE(decoded.is_valid);
+      PlainList ours;
+      uint32_t list_bytes = 0;
+      if (decoded.leading != nullptr) {
+        ++found;
+        ours = plain({decoded.leading->fields, decoded.leading->count});
+      }
+      for (PlainField& field : plain({bench.fields.data(), bench.fields.size()})) ours.push_back(std::move(field));
+      for (const PlainField& field : list)
+        list_bytes += static_cast<uint32_t>(field.name.size() + field.value.size()) + 32;
+      ASSERT_EQ(ours, with_sensitive_marked(list)) << "seed " << seed << " call " << call;
+      ASSERT_EQ(decoded.list_bytes, list_bytes);
+      ASSERT_EQ(inflater.decode(block).has_value(), true);
+    }
+  }
+  EXPECT_GT(found, 2000u);
+}
+
+// Limits hold for both parts together.
+TEST_F(HpackDecoderTest, WhatRequestsBeginWithCountsAgainstTheLimits) {
+  BlockCache cache(interner_);
+  DecoderBench bench(interner_);
+  Deflater deflater;
+  const PlainList begins{{":method", "POST"}, {":scheme", "http"}, {":path", "/"}, {":authority", "example"}};
+  const uint32_t size = 43 + 43 + 38 + 49 + (11 + 20 + 32);
+  const auto decode = [&](const DecodeLimits& limits) {
+    PlainList list = begins;
+    list.push_back({"traceparent", std::string(20, static_cast<char>('a' + bench.decoder.entry_count() % 26))});
+    return bench.decode(deflater.encode(list), limits, &cache);
+  };
+  for (int i = 0; i < 3; ++i) decode(kWideLimits);
+  EXPECT_NE(decode(kWideLimits).leading, nullptr);
+  EXPECT_FALSE(decode({size, 5}).is_too_large);
+  EXPECT_NE(decode({size, 5}).leading, nullptr);
+  EXPECT_TRUE(decode({size - 1, 5}).is_too_large);
+  EXPECT_TRUE(decode({size, 4}).is_too_large);
+  EXPECT_TRUE(decode({size, 3}).is_too_large);
+  EXPECT_TRUE(decode({100, 5}).is_too_large);
+  EXPECT_FALSE(decode(kWideLimits).is_too_large);
+}
+
 }  // namespace
 }  // namespace ringway::h2

@@ -49,8 +49,10 @@ std::ostream& operator<<(std::ostream& out, const PlainField& field) {
 
 PlainList plain(std::span<const Field> fields) {
   PlainList list;
+  Arena arena;
   for (const Field& field : fields) {
-    list.push_back({std::string(field.name()), std::string(field.value()), (field.flags & kFieldNeverIndex) != 0});
+    list.push_back(
+        {std::string(field.name()), std::string(decoded_value(field, arena)), (field.flags & kFieldNeverIndex) != 0});
   }
   return list;
 }

@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 
+#include "h2/field.h"
 #include "hpack_oracle.h"
 
 namespace ringway::h2 {
@@ -346,6 +347,89 @@ TEST(Huffman, TheDecodedSizeMaxIsRoomEnough) {
       if (size != 0) octets.back() = static_cast<char>(last);
       ASSERT_EQ(decode_between_guards(octets), reference.decode(octets)) << size << " " << last;
     }
+  }
+}
+
+// What a walk says must be what decoding finds. True when it says anything.
+bool expect_walk_agrees(std::string_view encoded) {
+  // In memory of exactly its size, so that the sanitizers see a look beyond it.
+  const std::unique_ptr<uint8_t[]> input(new uint8_t[encoded.size()]);
+  std::copy(encoded.begin(), encoded.end(), input.get());
+  const size_t size = huffman_walk({input.get(), encoded.size()});
+  if (size == kHuffmanUnclear) return false;
+  const auto text = decode(encoded);
+  EXPECT_TRUE(text.has_value()) << testing::PrintToString(encoded);
+  if (!text) return true;
+  EXPECT_EQ(text->size(), size) << testing::PrintToString(*text);
+  EXPECT_TRUE(is_valid_value(*text)) << testing::PrintToString(*text);
+  EXPECT_TRUE(is_huffman_code_of({input.get(), encoded.size()}, *text));
+  return true;
+}
+
+TEST(HuffmanWalk, AgreesWithDecodingAtEveryBeginningAndEnd) {
+  for (const size_t middle : {4u, 5u, 9u, 20u}) {
+    const std::string text(middle + 3, 'a');
+    const std::string coded = huffman_encode(text);
+    for (uint32_t octets = 0; octets < 0x10000; ++octets) {
+      const std::string two{static_cast<char>(octets >> 8), static_cast<char>(octets)};
+      expect_walk_agrees(coded + two);
+      expect_walk_agrees(two + coded);
+    }
+  }
+}
+
+TEST(HuffmanWalk, AgreesWithDecodingOfAnyOctets) {
+  base::Prng prng(12);
+  uint32_t clear = 0;
+  for (int round = 0; round < 200'000; ++round) {
+    std::string octets(8 + prng.below(24), '\0');
+    for (char& octet : octets) octet = static_cast<char>(prng.below(256));
+    clear += expect_walk_agrees(octets);
+  }
+  EXPECT_GT(clear, 1000u);
+}
+
+TEST(HuffmanWalk, AgreesWithDecodingOfAnyText) {
+  base::Prng prng(13);
+  for (int round = 0; round < 20'000; ++round) {
+    expect_walk_agrees(huffman_encode(random_text(prng, 8 + prng.below(60), prng.below(2) == 0)));
+  }
+}
+
+// Blanks and control octets at each place of texts of each length.
+TEST(HuffmanWalk, FindsWhatAValueMustNotHave) {
+  for (size_t size = 8; size < 40; ++size) {
+    for (const char letter : {'0', 'a', 'w', 'Z', '&'}) {
+      for (size_t place = 0; place < size; ++place) {
+        for (const char octet : {' ', '\t', '\0', '\r', '\n', '\x7f', '\x80', 'X'}) {
+          std::string text(size, letter);
+          text[place] = octet;
+          expect_walk_agrees(huffman_encode(text));
+        }
+      }
+    }
+  }
+}
+
+// Else nothing would be gained.
+TEST(HuffmanWalk, IsClearAboutTokensAndIdentifiers) {
+  base::Prng prng(14);
+  constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=/ ";
+  uint32_t clear = 0;
+  for (int round = 0; round < 2000; ++round) {
+    std::string text = "Bearer ";
+    for (uint32_t i = 8 + prng.below(60); i-- != 0;) text.push_back(kAlphabet[prng.below(kAlphabet.size() - 1)]);
+    clear += expect_walk_agrees(huffman_encode(text));
+  }
+  EXPECT_GT(clear, 1900u);
+}
+
+TEST(HuffmanWalk, ACodeIsThatOfOneText) {
+  const std::string coded = huffman_encode("one-value/1");
+  const auto is_code_of = [&](std::string_view text) { return is_huffman_code_of(octets_of(coded), text); };
+  EXPECT_TRUE(is_code_of("one-value/1"));
+  for (const std::string_view other : {"one-value/2", "one-value/", "one-value/11", "0ne-value/1", ""}) {
+    EXPECT_FALSE(is_code_of(other)) << other;
   }
 }
 

@@ -69,5 +69,47 @@ TEST(Message, TheHeadTellsWhereFieldsAre) {
   EXPECT_FALSE(response.has_content_length);
 }
 
+// Where the fields behind an allowed beginning are called ordinary, the whole list is allowed, and its positions are
+// the same.
+TEST(Message, OrdinaryFieldsChangeNothing) {
+  const PlainList begins{{":method", "POST"}, {":scheme", "http"}, {":path", "/s/m"}, {":authority", "a"}};
+  const PlainList others{{"grpc-timeout", "1S"}, {"x-own", "1"},          {"authorization", "b"},
+                         {"te", "trailers"},     {"te", "gzip"},          {":path", "/other"},
+                         {":unknown", "1"},      {"host", "other"},       {"connection", "close"},
+                         {"content-type", ""},   {"content-length", "x"}, {"grpc-accept-encoding", ""},
+                         {":status", "200"},     {"upgrade", "h2c"},      {"trailer", "x"}};
+  uint32_t ordinary = 0;
+  FieldInterner interner(1, 1 << 20);
+  DecoderBench bench(interner);
+  const auto block_of = [](const PlainList& fields) {
+    std::string block;
+    for (const PlainField& field : fields) block += hpack_literal(kLiteralPlain, field.name, field.value);
+    return block;
+  };
+  const auto last = static_cast<uint16_t>(begins.size());
+  for (const PlainField& first : others) {
+    for (const PlainField& second : others) {
+      bench.decode(block_of(begins));
+      MessageHead head;
+      ASSERT_TRUE(check_message(MessageKind::kRequest, {bench.fields.data(), bench.fields.size()}, head));
+      bench.decode(block_of({first, second}));
+      const std::span<const Field> behind(bench.fields.data(), bench.fields.size());
+      if (!check_ordinary(MessageKind::kRequest, behind, last + 1, head)) continue;
+      ++ordinary;
+      PlainList whole = begins;
+      whole.push_back(first), whole.push_back(second);
+      bench.decode(block_of(whole));
+      MessageHead of_whole;
+      EXPECT_TRUE(check_message(MessageKind::kRequest, {bench.fields.data(), bench.fields.size()}, of_whole));
+      EXPECT_EQ(head.path, of_whole.path);
+      EXPECT_EQ(head.host, of_whole.host);
+      EXPECT_EQ(head.grpc_timeout, of_whole.grpc_timeout);
+      EXPECT_EQ(head.content_type, of_whole.content_type);
+      EXPECT_EQ(head.has_content_length, of_whole.has_content_length);
+    }
+  }
+  EXPECT_EQ(ordinary, 36u);
+}
+
 }  // namespace
 }  // namespace ringway::h2

@@ -99,6 +99,31 @@ TEST(Deadline, TheEndpointIsToldWhatIsLeft) {
   EXPECT_EQ(left_ns, 600 * base::kMillisecond_ns);
 }
 
+// A timeout that the client repeats becomes an entry of its table, then part of a list that calls share.
+TEST(Deadline, TheEndpointIsToldWhatIsLeftOfARepeatedTimeout) {
+  Rig rig;
+  Link& client = rig.add_client();
+  for (int call = 0; call < 12; ++call) {
+    // The same fields each time, or others behind the timeout, or before it.
+    PlainList more{{"grpc-timeout", "20S"}};
+    if (call >= 4) more.push_back({"x-own", "a value of call " + std::to_string(call)});
+    if (call >= 8) more.insert(more.begin(), {"x-first", "another value of call " + std::to_string(call)});
+    const int32_t id = client.peer->send_request(grpc_request("/shop.Cart/Add", more), grpc_message(3), true);
+    rig.run();
+    Link& upstream = rig.has_upstream(0) && !Rig::calls(rig.upstream(0)).empty() ? rig.upstream(0) : rig.upstream(1);
+    ASSERT_EQ(Rig::calls(upstream).size(), 1u);
+    const int32_t sent = Rig::calls(upstream)[0];
+    PlainList expected = grpc_request("/shop.Cart/Add", more);
+    for (PlainField& field : expected) {
+      if (field.name == "grpc-timeout") field.value = "20000000u";
+    }
+    EXPECT_EQ(upstream.peer->messages.at(sent).headers, expected) << call;
+    upstream.peer->send_response(sent, kGrpcResponse, grpc_message(3), kGrpcOk);
+    rig.run();
+    EXPECT_EQ(value_of(client.peer->messages.at(id).trailers, "grpc-status"), "0");
+  }
+}
+
 TEST(Deadline, AnAnswerInTimeEndsIt) {
   Rig rig(Rig::plain_snapshot(1));
   Link& client = rig.add_client();

@@ -39,6 +39,41 @@ TEST(Retry, ARefusedCallGoesToAnotherEndpointWithItsBody) {
   EXPECT_EQ(rig.proxy->counters().requests, 1u);
 }
 
+// Calls of one client begin with the same fields. These are shared, what varies is each call's own: both are there for
+// a second attempt.
+TEST(Retry, WhatVariesFromCallToCallIsSentAgain) {
+  Rig rig;
+  Link& client = rig.add_client();
+  for (int call = 0; call < 8; ++call) {
+    const std::string number = std::to_string(call);
+    const PlainList headers =
+        grpc_request("/shop.Cart/Add", {{"grpc-timeout", "5" + number + "S"},
+                                        {"x-own", "a value of call number " + number},
+                                        {"x-tenant", "blue"},
+                                        {"authorization", "Bearer token-of-call-" + number, true}});
+    client.peer->send_request(headers, grpc_message(3), true);
+    rig.run();
+    for (int attempt = 0; attempt < 2; ++attempt) {
+      const uint32_t endpoint = rig.has_upstream(0) && !Rig::calls(rig.upstream(0)).empty() ? 0 : 1;
+      Link& upstream = rig.upstream(endpoint);
+      ASSERT_EQ(Rig::calls(upstream).size(), 1u) << call << " attempt " << attempt;
+      const int32_t id = Rig::calls(upstream)[0];
+      PlainList expected = headers;
+      for (PlainField& field : expected) {
+        if (field.name == "grpc-timeout") field.value = "5" + number + "000000u";
+      }
+      EXPECT_EQ(upstream.peer->messages.at(id).headers, expected) << call << " attempt " << attempt;
+      if (attempt == 0) {
+        refuse_stream(upstream, id);
+      } else {
+        upstream.peer->send_response(id, kGrpcResponse, grpc_message(3), kGrpcOk);
+      }
+      rig.run();
+    }
+  }
+  EXPECT_EQ(rig.proxy->counters().retries, 8u);
+}
+
 TEST(Retry, AnUploadThatGoesOnIsJoinedWithoutAGap) {
   Rig rig;
   Link& client = rig.add_client();
