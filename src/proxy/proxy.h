@@ -193,7 +193,8 @@ class Proxy {
   template <typename FieldAt>
   bool route_request(Exchange& exchange, const h2::Event& event, const FieldAt& field_at,
                      std::span<const h2::Field> all_fields, uint64_t now_ns);
-  void write_changed_fields(Exchange& exchange, Connection& upstream, bool replaces_timeout, uint64_t now_ns);
+  void write_own_headers(Exchange& exchange, Connection& upstream, h2::Stream& stream, bool end, uint64_t timeout_ns);
+  void write_changed_fields(Exchange& exchange, Connection& upstream, uint64_t timeout_ns);
   void write_request_trailers(Exchange& exchange, Connection& upstream, h2::Stream& stream);
   static void write_request_fields(const config::ForwardedOptions& forwarded, std::span<const h2::Field> fields,
                                    Connection& upstream);

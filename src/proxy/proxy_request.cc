@@ -113,7 +113,7 @@ bool Proxy::set_deadline(Exchange& exchange, std::string_view timeout, uint64_t 
 
 void Proxy::refuse_request(Exchange& exchange, const h2::Event& event, uint64_t now_ns) {
   if (event.kind == h2::EventKind::kConnect) {
-    exchange.headers.assign(memory_.fields_of(event), event.literal_octets, memory_);
+    exchange.headers.assign(event, memory_);
     // A method that is not implemented (RFC 9110 section 9.1). Never 200, which would mean that there is a tunnel.
     exchange.http_status = 501;
     return end_with(exchange, grpc::Status::kUnimplemented, LocalReason::kConnect, "CONNECT is not supported", now_ns);
@@ -212,36 +212,46 @@ void Proxy::attempt(Exchange& exchange, Connection& upstream, uint64_t now_ns) {
 
 [[gnu::always_inline]] inline void Proxy::write_request_headers(Exchange& exchange, Connection& upstream,
                                                                 h2::Stream& stream, bool end, uint64_t now_ns) {
-  const bool has_deadline = exchange.deadline_ns != base::kNever_ns;
-  const config::ForwardedOptions& forwarded = *exchange.route->forwarded;
-  if (exchange.headers.is_wholly_shared() && !has_deadline && !forwarded.has_any()) [[likely]]
+  // What has passed here is not the backend's to spend. In the turn of its arrival that is nothing: the timeout goes on
+  // as it came.
+  const bool is_timeout_shorter = exchange.deadline_ns != base::kNever_ns && now_ns != exchange.started_ns;
+  const bool is_as_it_came = exchange.headers.is_wholly_shared() && !exchange.route->forwarded->has_any();
+  if (is_as_it_came && !is_timeout_shorter) [[likely]]
     return upstream.h2.send_headers(stream, *exchange.headers.shared(), end);
+  write_own_headers(exchange, upstream, stream, end, is_timeout_shorter ? exchange.deadline_ns - now_ns : 0);
+}
+
+// A list that is not shared, or not sent as it is. `timeout_ns` is what is left, zero if it stays as it came.
+[[gnu::noinline]] void Proxy::write_own_headers(Exchange& exchange, Connection& upstream, h2::Stream& stream, bool end,
+                                                uint64_t timeout_ns) {
+  const config::ForwardedOptions& forwarded = *exchange.route->forwarded;
   upstream.h2.begin_headers(stream);
-  // What has passed here is not the backend's to spend. A timeout that is the exchange's own is written where it is.
+  // A timeout that is the exchange's own is written where it is.
   const std::span<const h2::Field> own = exchange.headers.own_fields();
   const auto own_index =
       static_cast<uint32_t>(exchange.timeout_position - exchange.headers.shared_fields().size() - 1u);
-  const bool is_timeout_own = own_index < own.size() && own[own_index].record == nullptr;
-  if (has_deadline && is_timeout_own) exchange.headers.set_timeout(own_index, exchange.deadline_ns - now_ns);
-  const bool replaces_timeout = has_deadline && !is_timeout_own;
-  if (replaces_timeout || forwarded.has_any()) {
-    write_changed_fields(exchange, upstream, replaces_timeout, now_ns);
+  if (timeout_ns != 0 && own_index < own.size() && own[own_index].record == nullptr) {
+    exchange.headers.set_timeout(own_index, timeout_ns);
+    timeout_ns = 0;
+  }
+  if (timeout_ns != 0 || forwarded.has_any()) {
+    write_changed_fields(exchange, upstream, timeout_ns);
   } else {
     if (exchange.headers.shared() != nullptr) upstream.h2.add_fields(*exchange.headers.shared());
-    upstream.h2.add_fields(exchange.headers.own_fields());
+    upstream.h2.add_fields(own);
   }
   upstream.h2.end_headers(stream, end);
 }
 
 // A list of which something is left out, put in or, where others have it too, replaced.
-void Proxy::write_changed_fields(Exchange& exchange, Connection& upstream, bool replaces_timeout, uint64_t now_ns) {
+void Proxy::write_changed_fields(Exchange& exchange, Connection& upstream, uint64_t timeout_ns) {
   const config::ForwardedOptions& forwarded = *exchange.route->forwarded;
-  size_t position = replaces_timeout ? exchange.timeout_position : 0;
+  size_t position = timeout_ns != 0 ? exchange.timeout_position : 0;
   for (std::span<const h2::Field> part : {exchange.headers.shared_fields(), exchange.headers.own_fields()}) {
     const size_t count = part.size();
     if (position != 0 && position <= count) {
       char text[grpc::kTimeoutTextMax];
-      const size_t size = grpc::format_timeout(exchange.deadline_ns - now_ns, text);
+      const size_t size = grpc::format_timeout(timeout_ns, text);
       write_request_fields(forwarded, part.first(position - 1), upstream);
       upstream.h2.add_field(h2::make_field(h2::KnownName::kGrpcTimeout, {text, size}));
       part = part.subspan(position);

@@ -98,7 +98,8 @@ void Proxy::release_if_ended(Exchange& exchange, uint64_t now_ns) {
   const uint16_t position = memory_.head_of(event).grpc_status;
   if (position == 0) return true;
   const h2::Field& field = memory_.fields_of(event).data()[position - 1u];
-  exchange.grpc_status = static_cast<int16_t>(grpc::parse_status(field.value()));
+  const std::string_view value = field.record != nullptr ? field.record->value() : field.value();
+  exchange.grpc_status = static_cast<int16_t>(grpc::parse_status(value));
   return exchange.grpc_status >= 0;
 }
 

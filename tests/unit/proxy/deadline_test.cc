@@ -99,7 +99,8 @@ TEST(Deadline, TheEndpointIsToldWhatIsLeft) {
   EXPECT_EQ(left_ns, 600 * base::kMillisecond_ns);
 }
 
-// A timeout that the client repeats becomes an entry of its table, then part of a list that calls share.
+// A timeout that the client repeats becomes an entry of its table, then part of a list that calls share. It goes on as
+// it came where no time has passed, and as what is left of it in an attempt that is made later.
 TEST(Deadline, TheEndpointIsToldWhatIsLeftOfARepeatedTimeout) {
   Rig rig;
   Link& client = rig.add_client();
@@ -108,18 +109,26 @@ TEST(Deadline, TheEndpointIsToldWhatIsLeftOfARepeatedTimeout) {
     PlainList more{{"grpc-timeout", "20S"}};
     if (call >= 4) more.push_back({"x-own", "a value of call " + std::to_string(call)});
     if (call >= 8) more.insert(more.begin(), {"x-first", "another value of call " + std::to_string(call)});
-    const int32_t id = client.peer->send_request(grpc_request("/shop.Cart/Add", more), grpc_message(3), true);
+    const PlainList sent = grpc_request("/shop.Cart/Add", more);
+    const int32_t id = client.peer->send_request(sent, grpc_message(3), true);
     rig.run();
-    Link& upstream = rig.has_upstream(0) && !Rig::calls(rig.upstream(0)).empty() ? rig.upstream(0) : rig.upstream(1);
-    ASSERT_EQ(Rig::calls(upstream).size(), 1u);
-    const int32_t sent = Rig::calls(upstream)[0];
-    PlainList expected = grpc_request("/shop.Cart/Add", more);
-    for (PlainField& field : expected) {
-      if (field.name == "grpc-timeout") field.value = "20000000u";
+    for (const std::string_view timeout : {"20S", "19000000u"}) {
+      Link& upstream = rig.has_upstream(0) && !Rig::calls(rig.upstream(0)).empty() ? rig.upstream(0) : rig.upstream(1);
+      ASSERT_EQ(Rig::calls(upstream).size(), 1u);
+      const int32_t stream = Rig::calls(upstream)[0];
+      PlainList expected = sent;
+      for (PlainField& field : expected) {
+        if (field.name == "grpc-timeout") field.value = timeout;
+      }
+      EXPECT_EQ(upstream.peer->messages.at(stream).headers, expected) << call;
+      if (timeout == "20S") {
+        rig.pass(base::kSecond_ns, base::kSecond_ns / 4);
+        nghttp2_submit_rst_stream(upstream.peer->session(), NGHTTP2_FLAG_NONE, stream, NGHTTP2_REFUSED_STREAM);
+      } else {
+        upstream.peer->send_response(stream, kGrpcResponse, grpc_message(3), kGrpcOk);
+      }
+      rig.run();
     }
-    EXPECT_EQ(upstream.peer->messages.at(sent).headers, expected) << call;
-    upstream.peer->send_response(sent, kGrpcResponse, grpc_message(3), kGrpcOk);
-    rig.run();
     EXPECT_EQ(value_of(client.peer->messages.at(id).trailers, "grpc-status"), "0");
   }
 }

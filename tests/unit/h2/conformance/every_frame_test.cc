@@ -63,7 +63,9 @@ TEST_P(EveryFrame, OfTheTenKnownTypes) {
 
 TEST_P(EveryFrame, OfTheOtherTypes) {
   Memory memory(1, 100, 1 << 20);
-  Endpoint end(GetParam(), memory);
+  Limits limits = test_limits();
+  limits.glitches = {1'000'000, 1};
+  Endpoint end(GetParam(), memory, limits);
   prepare(end, Start::kStreams);
   for (uint32_t type = kKnownTypes; type < 256; ++type) {
     std::string frames;
