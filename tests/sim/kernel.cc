@@ -165,7 +165,8 @@ uint32_t Kernel::submit(Submission submission) {
   File& file = file_of(submission.fd, "a submission");
   ++file.untaken;
   submission.file = file.id;
-  submission.copy.assign(reinterpret_cast<const char*>(submission.bytes.data()), submission.bytes.size());
+  if (!submission.bytes.empty())
+    submission.copy.assign(reinterpret_cast<const char*>(submission.bytes.data()), submission.bytes.size());
   submissions_.push_back(std::move(submission));
   return ++queued_count_;
 }

@@ -19,6 +19,10 @@ constexpr uint64_t kUserTimeout_ns = 20 * base::kSecond_ns;
 constexpr uint64_t kAgain_ns = 100 * base::kMicrosecond_ns;
 constexpr uint32_t kCancelMisses = 500;
 
+bool is_same(std::span<const uint8_t> bytes, const std::string& copy) {
+  return bytes.empty() || std::memcmp(bytes.data(), copy.data(), bytes.size()) == 0;
+}
+
 }  // namespace
 
 void Kernel::take(Submission& submission) {
@@ -26,8 +30,7 @@ void Kernel::take(Submission& submission) {
   File& file = file_of(fd, "an operation");
   expect(file.id == submission.file, "descriptor {} was closed before its submission was taken", fd);
   --file.untaken;
-  const bool is_intact = std::memcmp(submission.bytes.data(), submission.copy.data(), submission.copy.size()) == 0 ||
-                         submission.copy.empty();
+  const bool is_intact = is_same(submission.bytes, submission.copy);
   expect(is_intact, "the octets of a send on descriptor {} have changed before they were taken", fd);
   switch (submission.kind) {
     case Kind::kAccept:
@@ -111,7 +114,7 @@ void Kernel::plan_timeout(Link& link) {
 void Kernel::pump_sending(Link& link) {
   Link::Sending& sending = link.sending;
   if (!sending.is_armed) return;
-  const bool is_intact = std::memcmp(sending.bytes, sending.copy.data(), sending.size) == 0;
+  const bool is_intact = is_same({sending.bytes, sending.size}, sending.copy);
   expect(is_intact, "the octets of a waiting send on descriptor {} have changed", link.fd);
   const int32_t sent = send_now(link, {sending.bytes + sending.done, sending.size - sending.done});
   if (sent > 0) sending.done += static_cast<size_t>(sent);
