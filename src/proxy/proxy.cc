@@ -395,6 +395,8 @@ void Proxy::end_drain(uint64_t now_ns) {
     Exchange& exchange = *exchanges_.find(handle);
     if (exchange.is_finished) continue;
     end_with(exchange, grpc::Status::kUnavailable, LocalReason::kDraining, "the proxy is shutting down", now_ns);
+    // The rest of an answer waits for a window that a closing connection does not learn of any more.
+    if (!exchange.is_finished) reset_downstream(exchange, h2::ErrorCode::kCancel);
   }
   connections_.for_each([&](Connection& connection) {
     if (!connection.is_upstream() && connection.state == ConnectionState::kOpen) {

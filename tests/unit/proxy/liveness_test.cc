@@ -227,6 +227,29 @@ TEST(Drain, AtItsEndWhatIsLeftIsToldWhy) {
   EXPECT_FALSE(rig.has_upstream(0));
 }
 
+// Trailers would wait behind it, on a connection that is closing.
+TEST(Drain, AtItsEndAnAnswerThatIsNotTakenIsCutOff) {
+  Rig rig(Rig::plain_snapshot(1));
+  Nghttp2Peer::Options options;
+  options.settings = {{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 3}};
+  options.returns_credit = false;
+  Link& client = rig.add_client("192.0.2.7:40000", options);
+  const int32_t id = client.peer->send_request(grpc_request(), grpc_message(3), true);
+  rig.run();
+  Flow& response = rig.open_response(rig.upstream(0), 1, kGrpcResponse);
+  rig.send(response, grpc_message(10));
+  rig.run();
+  ASSERT_EQ(client.peer->messages.at(id).body.size(), 3u);
+  rig.proxy->begin_drain(rig.now_ns);
+  rig.run();
+  rig.proxy->end_drain(rig.now_ns);
+  rig.run();
+  EXPECT_TRUE(client.peer->messages.at(id).is_closed);
+  EXPECT_EQ(client.peer->messages.at(id).close_code, uint32_t{NGHTTP2_CANCEL});
+  EXPECT_EQ(rig.proxy->downstream_count(), 0u);
+  EXPECT_EQ(rig.proxy->exchanges().live_count(), 0u);
+}
+
 // Another shard may hand one over that late. It is served, although the drain's end met the endpoint's connection while
 // it was being made.
 TEST(Drain, BehindItsEndAnEndpointIsConnectedToAnew) {
