@@ -154,14 +154,18 @@ std::string_view Backend::read_body(int32_t stream, size_t size_max, bool& is_ov
   if (is_over && call.plan.is_grpc) {
     trailers = {{"grpc-status", std::to_string(call.plan.status)}, {"x-end", std::to_string(call.id)}};
   }
-  if (is_over && call.plan.answer == Answer::kEarlyNoError && !attempt.has_request_end) {
-    world_.timeline().in(1'000, [this, stream] {
-      if (!is_alive() || find(stream) == nullptr) return;
-      reset(stream, 0);
-      flush();
-    });
-  }
   return octets;
+}
+
+// Only now: a reset overtakes trailers that nghttp2 has not sent yet.
+void Backend::on_end_sent(int32_t stream) {
+  const Attempt* const attempt = find(stream);
+  if (attempt == nullptr || attempt->has_request_end || attempt->call->plan.answer != Answer::kEarlyNoError) return;
+  world_.timeline().in(1'000, [this, stream] {
+    if (!is_alive() || find(stream) == nullptr) return;
+    reset(stream, 0);
+    flush();
+  });
 }
 
 void Backend::reset(int32_t stream, uint32_t code) {

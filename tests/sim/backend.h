@@ -31,6 +31,7 @@ class Backend : public Peer {
   };
 
   void on_stream_begin(int32_t stream) override;
+  void on_end_sent(int32_t stream) override;
   void on_field(int32_t stream, std::string_view name, std::string_view value) override;
   void on_headers_end(int32_t stream) override;
   void on_octets(int32_t stream, std::string_view octets) override;

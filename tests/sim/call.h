@@ -63,7 +63,7 @@ struct Call {
   std::string response;
 
   // The client.
-  uint64_t started_ns = 0;
+  uint64_t started_ns = 0;  // when its headers left, 0: not yet
   Outcome outcome = Outcome::kOpen;
   size_t sent = 0;
   size_t sendable = 0;

@@ -12,6 +12,8 @@ namespace {
 constexpr uint32_t kRefusedStream = 7;
 constexpr uint32_t kCancelCode = 8;
 constexpr int32_t kResourceExhausted = 8;
+// Between a deadline and its news: the way there and back, a turn, a tick of the timers and their grain.
+constexpr uint64_t kLateness_ns = 100 * base::kMillisecond_ns;
 // What a header list holds beside the metadata, at most.
 constexpr uint32_t kOtherFields = 1'000;
 // grpc-status of what the proxy itself answers.
@@ -24,6 +26,10 @@ uint32_t number(std::string_view text) {
 }
 
 }  // namespace
+
+Client::Client(World& world) : Peer(world, false) {
+  if (world.prng().below(8) == 0) hoarding_ns_ = world.prng().below(300'000'000);
+}
 
 Fields Client::request_fields(const Call& call) {
   base::Prng& prng = world_.prng();
@@ -47,7 +53,6 @@ Fields Client::request_fields(const Call& call) {
 }
 
 void Client::begin(Call& call) {
-  call.started_ns = world_.timeline().now_ns();
   const Fields fields = request_fields(call);
   const auto pairs = pairs_of(fields);
   const bool has_body = !call.request.empty() || call.plan.has_request_trailers || world_.prng().below(2) == 0;
@@ -109,25 +114,39 @@ void Client::on_field(int32_t stream, std::string_view name, std::string_view va
   }
 }
 
+// A request may have waited for a stream before.
+void Client::on_headers_sent(int32_t stream) {
+  Call* const call = call_of(stream);
+  if (call != nullptr && call->started_ns == 0) call->started_ns = world_.timeline().now_ns();
+}
+
 void Client::on_headers_end(int32_t) {}
 
 void Client::on_octets(int32_t stream, std::string_view octets) {
   Call* const call = call_of(stream);
-  const auto credit = static_cast<int32_t>(octets.size());
-  nghttp2_session_consume_connection(session(), octets.size());
+  const size_t size = octets.size();
+  if (hoarding_ns_ == 0 || world_.is_healed()) {
+    nghttp2_session_consume_connection(session(), size);
+  } else {
+    world_.timeline().in(hoarding_ns_, [this, size] {
+      if (!is_alive()) return;
+      nghttp2_session_consume_connection(session(), size);
+      flush();
+    });
+  }
   if (call == nullptr) return;
   // A text of the proxy's own is not looked at.
   if (call->has_backend_headers) {
     call->check_octets(octets, call->received, true);
-    call->received += octets.size();
+    call->received += size;
   }
   if (call->plan.credit_delay_ns == 0 || world_.is_healed()) {
-    nghttp2_session_consume_stream(session(), stream, octets.size());
+    nghttp2_session_consume_stream(session(), stream, size);
     return;
   }
-  world_.timeline().in(call->plan.credit_delay_ns, [this, stream, credit] {
+  world_.timeline().in(call->plan.credit_delay_ns, [this, stream, size] {
     if (!is_alive()) return;
-    nghttp2_session_consume_stream(session(), stream, static_cast<size_t>(credit));
+    nghttp2_session_consume_stream(session(), stream, size);
     flush();
   });
 }
@@ -161,18 +180,32 @@ void Client::on_stream_end(int32_t stream, uint32_t code) {
 }
 
 void Client::on_gone() {
-  expect(calls_.empty() || world_.profile().is_stormy() || world_.is_ending(),
-         "a connection was lost with {} calls open, and nothing went wrong", calls_.size());
-  for (const auto& [stream, call] : calls_) finish(*call, Outcome::kLost);
+  for (const auto& [stream, call] : calls_) {
+    // nghttp2 keeps what a GOAWAY has forbidden it to begin.
+    const bool was_forbidden = call->started_ns == 0 && world_.is_draining();
+    expect(was_forbidden || world_.profile().is_stormy() || world_.is_ending(),
+           "call {} was lost with its connection, and nothing went wrong", call->id);
+    finish(*call, was_forbidden ? Outcome::kRefused : Outcome::kLost);
+  }
   calls_.clear();
 }
 
 void Client::finish(Call& call, Outcome outcome) {
   expect(call.outcome == Outcome::kOpen, "call {} ends twice", call.id);
   call.outcome = outcome;
+  judge_time(call);
   trace("call {} ends: outcome {}, http {}, grpc {}, {} of {} octets", call.id, static_cast<int>(outcome),
         call.http_status, call.grpc_status, call.received, call.response.size());
   world_.on_call_end(call);
+}
+
+// The deadline is kept, but for bytes that the client itself is slow to take. Some never left it.
+void Client::judge_time(const Call& call) const {
+  const bool is_slow = call.plan.credit_delay_ns != 0 || hoarding_ns_ != 0 || call.started_ns == 0;
+  if (world_.profile().weather != Weather::kCalm || call.plan.deadline_ns == 0 || is_slow) return;
+  const uint64_t took_ns = world_.timeline().now_ns() - call.started_ns;
+  expect(took_ns <= call.plan.deadline_ns + kLateness_ns, "call {} took {} us with a deadline of {} us", call.id,
+         took_ns / base::kMicrosecond_ns, call.plan.deadline_ns / base::kMicrosecond_ns);
 }
 
 bool Client::may_have_large_list(const Call& call) const {

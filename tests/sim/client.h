@@ -11,7 +11,7 @@ namespace ringway::sim {
 
 class Client : public Peer {
  public:
-  explicit Client(World& world) : Peer(world, false) {}
+  explicit Client(World& world);
 
   void begin(Call& call);
   void cancel(Call& call, int32_t stream);
@@ -21,6 +21,7 @@ class Client : public Peer {
   const std::map<int32_t, Call*>& calls() const { return calls_; }
 
  private:
+  void on_headers_sent(int32_t stream) override;
   void on_field(int32_t stream, std::string_view name, std::string_view value) override;
   void on_headers_end(int32_t stream) override;
   void on_octets(int32_t stream, std::string_view octets) override;
@@ -33,12 +34,14 @@ class Client : public Peer {
   Fields request_fields(const Call& call);
   void send_later(Call& call, int32_t stream);
   void finish(Call& call, Outcome outcome);
+  void judge_time(const Call& call) const;
   void judge_complete(const Call& call) const;
   void judge_reset(const Call& call, uint32_t code) const;
   bool may_have_large_list(const Call& call) const;
   bool may_fail(const Call& call) const;
 
   std::map<int32_t, Call*> calls_;
+  uint64_t hoarding_ns_ = 0;  // how long it keeps the credit of the connection
 };
 
 }  // namespace ringway::sim

@@ -74,6 +74,7 @@ struct Link {
 
   // The peer's end.
   bool has_finished = false;
+  bool has_far_closed = false;  // bytes that come now are answered by a reset
   bool has_far_reset = false;
   bool is_vanished = false;
   bool is_timeout_planned = false;

@@ -87,6 +87,7 @@ int32_t Kernel::send_now(Link& link, std::span<const uint8_t> bytes) {
   size_t size = link.outbound.size() < buffer ? std::min(bytes.size(), buffer - link.outbound.size()) : 0;
   if (size != 0 && happens(options_.short_sends)) size = prng_.below(static_cast<uint32_t>(size) + 1);
   if (size == 0) return -EAGAIN;
+  if (link.has_far_closed) link.reset(false);
   if (link.has_far_reset || link.far_error != 0) return static_cast<int32_t>(size);  // nobody reads it
   link.outbound.append(reinterpret_cast<const char*>(bytes.data()), size);
   if (link.is_vanished) {

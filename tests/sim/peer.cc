@@ -44,6 +44,14 @@ struct Peer::Callbacks {
     return 0;
   }
 
+  static int on_sent(nghttp2_session*, const nghttp2_frame* frame, void* user_data) {
+    const bool is_headers = frame->hd.type == NGHTTP2_HEADERS;
+    if (is_headers) peer(user_data).on_headers_sent(frame->hd.stream_id);
+    const bool is_message = is_headers || frame->hd.type == NGHTTP2_DATA;
+    if (is_message && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) peer(user_data).on_end_sent(frame->hd.stream_id);
+    return 0;
+  }
+
   static int on_octets(nghttp2_session*, uint8_t, int32_t stream, const uint8_t* octets, size_t size, void* user_data) {
     peer(user_data).on_octets(stream, {reinterpret_cast<const char*>(octets), size});
     return 0;
@@ -85,6 +93,7 @@ Peer::Peer(World& world, bool is_server) : world_(world), is_server_(is_server) 
   nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, Callbacks::on_begin);
   nghttp2_session_callbacks_set_on_header_callback(callbacks, Callbacks::on_field);
   nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, Callbacks::on_frame);
+  nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, Callbacks::on_sent);
   nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, Callbacks::on_octets);
   nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, Callbacks::on_end);
   nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, Callbacks::on_invalid);
@@ -213,6 +222,7 @@ void Peer::go() {
 void Peer::end() {
   if (!is_alive()) return;
   link_->finish();
+  link_->has_far_closed = true;
   // Who closes with bytes unread resets.
   if (!link_->outbound.empty()) link_->reset(false);
   go();

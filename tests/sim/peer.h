@@ -47,6 +47,8 @@ class Peer : public FarEnd {
  protected:
   // The session's events. None may end the peer: they run inside nghttp2.
   virtual void on_stream_begin(int32_t /*stream*/) {}
+  virtual void on_headers_sent(int32_t /*stream*/) {}
+  virtual void on_end_sent(int32_t /*stream*/) {}
   virtual void on_field(int32_t stream, std::string_view name, std::string_view value) = 0;
   virtual void on_headers_end(int32_t stream) = 0;
   virtual void on_octets(int32_t stream, std::string_view octets) = 0;
