@@ -47,8 +47,7 @@ void Shard::pause_accept(PauseCause cause) {
   accept_resumes_ns_ = now_ns_ + kAcceptPause_ns;
   for (uint32_t listener = 0; listener < is_accepting_.size(); ++listener) {
     if (!is_accepting_[listener]) continue;
-    ring_.cancel({static_cast<uint8_t>(Operation::kAccept), 0, listener},
-                 {static_cast<uint8_t>(Operation::kCancelAccept), 0, listener});
+    ring_.cancel_fd(options_.listeners[listener], {static_cast<uint8_t>(Operation::kCancelAccept), 0, listener});
   }
   if (pause_cause_ == cause) return;
   pause_cause_ = cause;
@@ -288,7 +287,8 @@ void Shard::advance_teardown(proxy::Connection& connection, Socket& socket) {
       io::shutdown_write(socket.fd.get());
       socket.has_shut_write = true;
     }
-    if (socket.is_receiving) return;
+    // Its end has not come, or it would be dead: also where the receive has ended and is to be armed again.
+    return;
   }
   if (socket.fd.is_open() && !socket.is_cancelling &&
       (socket.is_receiving || socket.send_waits || socket.is_connecting)) {

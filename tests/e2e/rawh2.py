@@ -328,9 +328,11 @@ class Peer:
 class Backend:
     """A listening raw HTTP/2 server. `handler(peer, stream)` is called after everything that arrives on a stream."""
 
-    def __init__(self, loop, settings=None, auto_window=True, handler=None, port=0):
+    def __init__(self, loop, settings=None, auto_window=True, handler=None, port=0, later_settings=None):
         self.loop = loop
+        # In the first SETTINGS, or behind them: h2 holds the first against a client that has not seen them yet.
         self.settings = settings
+        self.later_settings = later_settings
         self.auto_window = auto_window
         self.handler = handler
         # A mute backend accepts connections and never says a word.
@@ -365,6 +367,9 @@ class Backend:
         peer = Peer(connection, is_client=False, settings=self.settings, auto_window=self.auto_window,
                     auto_start=not self.is_mute)
         peer.is_judged = not self.is_mute
+        if self.later_settings:
+            peer.h2.update_settings(self.later_settings)
+            peer.flush()
         # Looked up anew each time, so that a test may change its mind.
         peer.on_stream = lambda *event: self.handler and self.handler(*event)
         self.connections.append(peer)

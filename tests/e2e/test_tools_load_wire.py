@@ -131,7 +131,7 @@ def test_load_sends_indexes_alone_when_nothing_varies(loop):
 @pytest.mark.parametrize("size", [0, 100, 300, 1000])
 def test_load_keeps_to_the_peers_header_table(loop, size):
     # h2 fails the connection when the announced table is exceeded or an index is wrong.
-    backend = Backend(loop, settings={1: size}, handler=echo_handler)
+    backend = Backend(loop, later_settings={1: size}, handler=echo_handler)
     code, report = drive(loop, backend, "--requests", 60, "--vary-metadata", "--paths", 3)
     assert code == 0, report
     blocks = [representations(block) for block in header_blocks(backend.connections[0])]

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/units.h"
+#include "config/limit_fields.h"
 #include "config/snapshot.h"
 #include "io/doorbell.h"
 #include "proxy/proxy.h"
@@ -29,15 +30,16 @@ config::Snapshot snapshot_of(uint8_t choice) {
   static const auto address = [](const char* text) { return *io::Address::parse(text); };
   const bool is_tight = (choice & 1) != 0;
   config::Snapshot made;
-  made.limits = {.header_list_bytes = is_tight ? 400u : 16 * base::kKiB,
-                 .header_fields = is_tight ? 10u : 100u,
-                 .streams = choice & 2 ? 2u : 100u,
-                 .connections = 4,
-                 .window_bytes = choice & 4 ? 100u : 65'535u,
-                 .connection_window_bytes = choice & 4 ? 65'535u : base::kMiB,
-                 .upstream_window_bytes = choice & 8 ? 100u : 65'535u,
-                 .pending_calls = is_tight ? 1u : 50u,
-                 .replay_bytes = choice & 16 ? 0 : 4 * base::kKiB};
+  made.limits = config::initial_limits();
+  made.limits.header_list_bytes = is_tight ? 400u : 16 * base::kKiB;
+  made.limits.header_fields = is_tight ? 10u : 100u;
+  made.limits.streams = choice & 2 ? 2u : 100u;
+  made.limits.connections = 4;
+  made.limits.window_bytes = choice & 4 ? 100u : 65'535u;
+  made.limits.connection_window_bytes = choice & 4 ? 65'535u : base::kMiB;
+  made.limits.upstream_window_bytes = choice & 8 ? 100u : 65'535u;
+  made.limits.pending_calls = is_tight ? 1u : 50u;
+  made.limits.replay_bytes = choice & 16 ? 0 : 4 * base::kKiB;
   made.shards.memory_bytes = choice & 32 ? 64 * base::kKiB : 512 * base::kMiB;
   config::ClusterConfig cluster;
   cluster.name = "shop";

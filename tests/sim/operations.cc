@@ -246,6 +246,11 @@ int Kernel::accept_waiting(int listening_fd) {
 }
 
 void Kernel::cancel_all(const Submission& submission, File& file) {
+  if (file.kind == File::Kind::kListener) {
+    const bool was_armed = std::exchange(file.armed.is_armed, false);
+    if (was_armed) post(submission.fd, file.armed.token, -ECANCELED);
+    return post(submission.fd, submission.token, was_armed ? 1 : -ENOENT);
+  }
   Link& link = *file.link;
   int32_t found = 0;
   if (std::exchange(link.receive.is_armed, false)) {

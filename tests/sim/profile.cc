@@ -1,6 +1,7 @@
 #include "profile.h"
 
 #include "base/units.h"
+#include "config/limit_fields.h"
 
 namespace ringway::sim {
 namespace {
@@ -31,7 +32,16 @@ KernelOptions draw_kernel(Weather weather, base::Prng& prng) {
 }
 
 config::Limits draw_limits(Weather weather, base::Prng& prng) {
-  config::Limits limits{};
+  config::Limits limits = config::initial_limits();
+  // Clients here cancel more than any budget allows, and pause for longer than is polite: what counts is what becomes
+  // of their calls.
+  for (uint32_t* const budget : {&limits.resets, &limits.early_resets, &limits.settings, &limits.pings,
+                                 &limits.empty_frames, &limits.small_data, &limits.glitches, &limits.replies}) {
+    *budget = 10'000'000;
+  }
+  limits.reply_bytes = 16 * base::kMiB;
+  limits.preface_timeout_ns = limits.header_timeout_ns = 3600 * base::kSecond_ns;
+  limits.idle_timeout_ns = limits.connection_age_ns = 0;
   limits.header_list_bytes = one_of<2, uint32_t>(prng, {16 * base::kKiB, 64 * base::kKiB});
   limits.header_fields = 100;
   limits.streams = one_of<4, uint32_t>(prng, {1, 4, 100, 256});

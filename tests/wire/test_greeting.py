@@ -187,7 +187,7 @@ def test_endpoint_that_speaks_something_else(proxy, loop, backend, said, sentenc
     assert request.trailer("grpc-status") == "14"
     assert f"endpoint {backend.address} {sentence}" in request.trailer("grpc-message")
     words = sentence.replace("\\", "\\\\").replace(".", r"\.")
-    assert started.await_line(started.stderr, rf"cluster default: endpoint 127\.0\.0\.1:\d+ {words[:40]}")
+    assert started.await_line(started.stderr, rf"cluster default: connect failed: endpoint 127\.0\.0\.1:\d+ {words[:40]}")
 
 
 def test_each_outcome_is_counted(proxy, loop, backend):
