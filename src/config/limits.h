@@ -191,7 +191,7 @@ inline constexpr std::array kLimits = {
           "Resident memory of the process. From 80 % on new calls are refused, from 92 % on idle connections are "
           "drained, from 95 % on none is accepted, until it is less."},
     Limit{LimitId::kDescriptors, "limits.descriptors", Unit::kCount, 0, 32, 10'000'000,
-          "seven eighths of RLIMIT_NOFILE", false,
+          "RLIMIT_NOFILE less an eighth, at least 16", false,
           "Client and endpoint connections at which no further client is accepted until one is gone; what is left is "
           "for endpoints and log files."},
     Limit{LimitId::kWeight, "clusters[].endpoints[].weight", Unit::kCount, 1, 1, 1000, "", false,

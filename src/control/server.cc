@@ -216,7 +216,8 @@ uint32_t Server::sockets_max() const {
   if (snapshot_.limits.descriptors != 0) return snapshot_.limits.descriptors;
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > UINT32_MAX) return UINT32_MAX;
-  return static_cast<uint32_t>(limit.rlim_cur - limit.rlim_cur / 8);
+  const rlim_t others = std::max<rlim_t>(limit.rlim_cur / 8, 16);
+  return static_cast<uint32_t>(limit.rlim_cur - std::min(others, limit.rlim_cur));
 }
 
 void Server::post_to_all(shard::MessageKind kind, uint32_t value) {
