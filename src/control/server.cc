@@ -248,13 +248,33 @@ std::string Server::refusals() const {
          fmt::format(R"("messages_too_large":{},)", messages_too_large);
 }
 
+// Of calls and connections that met a limit, and what the shards still hold.
+std::string Server::limits_met() const {
+  std::array<uint64_t, static_cast<size_t>(h2::LimitKind::kCount)> sums{};
+  proxy::Proxy::InUse left;
+  for (const auto& shard : shards_) {
+    const proxy::Proxy::InUse in_use = shard->proxy().in_use();
+    left.clients += in_use.clients;
+    left.streams += in_use.streams;
+    left.exchanges += in_use.exchanges;
+    left.block_bytes += in_use.block_bytes;
+    const std::span<const uint64_t> hits = shard->proxy().limit_hits();
+    for (size_t kind = 0; kind < hits.size(); ++kind) sums[kind] += hits[kind];
+  }
+  std::string text = fmt::format(R"("left":{{"clients":{},"streams":{},"exchanges":{},"block_bytes":{}}},"limits":{{)",
+                                 left.clients, left.streams, left.exchanges, left.block_bytes);
+  for (size_t kind = 0; kind < sums.size(); ++kind) {
+    text += fmt::format(R"({}"{}":{})", kind == 0 ? "" : ",", h2::key_of(static_cast<h2::LimitKind>(kind)), sums[kind]);
+  }
+  return text + "},";
+}
+
 std::string Server::statistics() const {
   shard::ShardCounters shard_sum;
   io::RingCounters ring_sum;
   proxy::Counters proxy_sum;
   stats::Histogram hop_times;
   uint64_t local_replies = 0;
-  std::array<uint64_t, static_cast<size_t>(h2::LimitKind::kCount)> limit_hits{};
   for (const auto& shard : shards_) {
     const shard::ShardCounters& s = shard->counters();
     const io::RingCounters& r = shard->ring_counters();
@@ -283,8 +303,6 @@ std::string Server::statistics() const {
     proxy_sum.upstream_connections += p.upstream_connections;
     proxy_sum.connect_failures += p.connect_failures;
     for (const uint64_t count : p.local_replies) local_replies += count;
-    const std::span<const uint64_t> hits = shard->proxy().limit_hits();
-    for (size_t kind = 0; kind < hits.size(); ++kind) limit_hits[kind] += hits[kind];
     shard->proxy().add_hop_times(hop_times);
   }
   const auto microseconds = [&hop_times](double percent) {
@@ -306,12 +324,7 @@ std::string Server::statistics() const {
       R"("downstream_connections":{},"upstream_connections":{},"connect_failures":{},"access_lines_dropped":{},)",
       proxy_sum.downstream_connections, proxy_sum.upstream_connections, proxy_sum.connect_failures,
       log_thread_->counters().access_lines_dropped);
-  text += R"("limits":{)";
-  for (size_t kind = 0; kind < limit_hits.size(); ++kind) {
-    text += fmt::format(R"({}"{}":{})", kind == 0 ? "" : ",", h2::key_of(static_cast<h2::LimitKind>(kind)),
-                        limit_hits[kind]);
-  }
-  text += "},";
+  text += limits_met();
   text += refusals();
   text += fmt::format(R"("hop_us":{{"count":{},"mean":{:.1f},"p50":{:.1f},"p90":{:.1f},"p99":{:.1f},"max":{:.1f}}}}})",
                       hop_times.count(), hop_times.mean() / 1e3, microseconds(50), microseconds(90), microseconds(99),

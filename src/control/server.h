@@ -44,6 +44,7 @@ class Server {
   void begin_drain();
   void post_to_all(shard::MessageKind kind, uint32_t value = 0);
   std::string refusals() const;
+  std::string limits_met() const;
   bool have_all_stopped() const noexcept { return stopped_count_.load() == shards_.size(); }
   void watch_memory(uint64_t now_ns);
   uint32_t sockets_max() const;

@@ -184,6 +184,7 @@ class Connection {
   // failed.
   bool charge(LimitKind kind, Allowance& allowance, Rate rate, uint32_t percent = Allowance::kWhole);
   bool charge_glitch(uint32_t percent = Allowance::kWhole);
+  void charge_large_list(size_t octets);
   bool charge_reset(bool is_early);
   bool charge_small_data(const Stream& stream);
   bool charge_reply();

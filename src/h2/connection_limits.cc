@@ -70,6 +70,13 @@ bool Connection::charge_glitch(uint32_t percent) {
   return true;
 }
 
+// A list beyond the limit is decoded to its end for the table's sake, an octet of it may stand for a field, and so its
+// octets count: 256 of them for a glitch (CVE-2016-6581 and its kin).
+void Connection::charge_large_list(size_t octets) {
+  constexpr uint32_t kOctetsPerGlitch = 256;
+  charge_glitch(Allowance::kWhole + static_cast<uint32_t>(octets) * Allowance::kWhole / kOctetsPerGlitch);
+}
+
 // Resets are what a server's calls may end by; of a client they are work for nothing (CVE-2023-44487, CVE-2025-8671).
 bool Connection::charge_reset(bool is_early) {
   if (role_ == Role::kClient) return true;

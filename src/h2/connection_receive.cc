@@ -74,9 +74,11 @@ bool Connection::may_be_late(uint32_t stream_id) const noexcept {
 }
 
 // DATA or HEADERS on a closed stream (section 5.1): discarded if it may be late. Else the peer has sent it behind its
-// own END_STREAM or RST_STREAM, and nothing may be sent on such a stream, not even RST_STREAM.
+// own END_STREAM or RST_STREAM, and nothing may be sent on such a stream, not even RST_STREAM. From a server it is
+// discarded, too: servers of gRPC have been seen to send it when deadlines of both sides pass at once, and the calls of
+// other clients on that connection have done nothing wrong.
 void Connection::refuse_closed(uint32_t stream_id) {
-  if (!may_be_late(stream_id)) fail(ErrorCode::kStreamClosed, "frame on a closed stream");
+  if (role_ == Role::kServer && !may_be_late(stream_id)) fail(ErrorCode::kStreamClosed, "frame on a closed stream");
 }
 
 // HEADERS that open no stream and belong to none.
@@ -404,7 +406,10 @@ Connection::Verdict Connection::decode_block(std::span<const uint8_t> octets, Me
   event.fields_count = memory_->fields.size() - event.fields_first;
   event.literal_octets = block.literal_octets;
   event.leading = nullptr;
-  if (block.is_too_large) return Verdict::kTooLarge;
+  if (block.is_too_large) [[unlikely]] {
+    charge_large_list(octets.size());
+    return Verdict::kTooLarge;
+  }
   if (block.is_malformed) return Verdict::kMalformed;
   const bool is_to_remember = BlockCache::takes(octets) && state == decoder_.state();
   std::span<Field> fields = memory_->own_fields_of(event);
@@ -462,7 +467,6 @@ void Connection::drop_request(uint32_t stream_id, ErrorCode code) {
   event.kind = kind_of_request(verdict);
   if (verdict == Verdict::kTooLarge) [[unlikely]] {
     count_limit(LimitKind::kHeaderList);
-    charge_glitch();
   }
   event.stream = memory_->streams.reference(*stream);
 }

@@ -94,6 +94,16 @@ class Proxy {
   ExchangePool& exchanges() noexcept { return exchanges_; }
   h2::Memory& memory() noexcept { return memory_; }
   const Counters& counters() const noexcept { return counters_; }
+  // What is in use now; behind the end of a drain nothing is (connections to endpoints are not waited for).
+  struct InUse {
+    uint64_t clients = 0;
+    uint64_t streams = 0;
+    uint64_t exchanges = 0;
+    uint64_t block_bytes = 0;
+  };
+  InUse in_use() const noexcept {
+    return {downstream_count_, memory_.streams.live_count(), exchanges_.live_count(), memory_.blocks.bytes_in_use()};
+  }
   // How often each limit was met, by h2::LimitKind.
   std::span<const uint64_t> limit_hits() const noexcept { return memory_.limit_hits; }
   // The shard's own: connections that it does not hand over.

@@ -76,9 +76,19 @@ def test_frames_under_way_behind_many_resets(proxy, loop, backend):
     assert not backend.requests()
 
 
+@pytest.mark.parametrize("sent", [raw_frame(DATA, 0, 1, b"late"), raw_frame(HEADERS, END_HEADERS | END_STREAM, 1, RESPONSE)],
+                         ids=["DATA", "HEADERS"])
+def test_what_a_backend_sends_behind_its_end_is_discarded(proxy, loop, backend, sent):
+    """The calls of other clients on its connection go on."""
+    backend.handler = echo
+    client = loop.client(proxy(backend, shards=1))
+    finished_call(loop, client)
+    backend.connections[0].send_raw(sent)
+    finished_call(loop, client)
+    assert len(backend.connections) == 1 and not backend.connections[0].goaways
+
+
 BEHIND_THE_RESPONSE = {
-    "DATA": (raw_frame(DATA, 0, 1, b"late"), "STREAM_CLOSED"),
-    "HEADERS": (raw_frame(HEADERS, END_HEADERS | END_STREAM, 1, RESPONSE), "STREAM_CLOSED"),
     "HEADERS on an even id": (raw_frame(HEADERS, END_HEADERS, 2, RESPONSE), "PROTOCOL_ERROR"),
     "SETTINGS_ENABLE_PUSH of 1": (raw_frame(SETTINGS, 0, 0, struct.pack(">HI", 2, 1)), "PROTOCOL_ERROR"),
 }

@@ -404,6 +404,21 @@ TEST_F(LimitsTest, ListsBeyondTheLimitAreCounted) {
   }
 }
 
+// An octet of a block may stand for a field of any size: lists too large are charged by their octets, 256 a glitch.
+TEST_F(LimitsTest, LargeListsAreChargedByTheirOctets) {
+  Limits limits = small_limits();
+  limits.header_list.fields = 20;
+  limits.glitches = {4, 1};
+  for (const size_t octets : {3 * 256, 3 * 256 + 3}) {
+    Endpoint server(Role::kServer, memory_, limits);
+    server.greet();
+    std::string block = wire::request_block();
+    block.resize(octets, '\x90');
+    server.receive(wire::headers(1, block, true));
+    EXPECT_EQ(server.connection.has_failed(), octets > 3 * 256) << "one for the list and three for its octets";
+  }
+}
+
 // Half of the ids are a warning, not an end.
 TEST_F(LimitsTest, IdsThatEnd) {
   Endpoint server(Role::kServer, memory_, small_limits());

@@ -1,0 +1,135 @@
+"""While a client attacks, others are served as if it attacked somebody else; it gets RST_STREAM, GOAWAY or the end of
+its connection, memory does not grow, and log and counters name the limit. hostile.py is the attacker."""
+
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+import hostile
+from harness import BUILD, E2E, Process
+
+SECONDS = 0.6
+# Kept at a time for what attackers have sent and are sent.
+GROWTH_MIB = 24
+
+DISCARD = """
+import selectors, socket
+listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+print("listening", listener.getsockname()[1], flush=True)
+chosen = selectors.DefaultSelector()
+chosen.register(listener, selectors.EVENT_READ)
+while True:
+    for key, _ in chosen.select():
+        if key.fileobj is listener:
+            chosen.register(listener.accept()[0], selectors.EVENT_READ)
+            continue
+        try:
+            data = key.fileobj.recv(1 << 18)
+        except ConnectionError:
+            data = b""
+        if not data:
+            chosen.unregister(key.fileobj)
+            key.fileobj.close()
+"""
+
+# What the attack is stopped by: a limit with its counter, or a rule of the protocol with its code.
+STOPPED_BY = {
+    "rapid_reset": "limits.early_resets",
+    "window_update_of_zero": "limits.early_resets",
+    "data_behind_the_end": "limits.early_resets",
+    "priority_of_wrong_length": "limits.early_resets",
+    "continuation_flood": "limits.continuations",
+    "empty_continuations": "limits.continuations",
+    "block_without_end": "limits.header_timeout",
+    "hpack_bomb": "limits.header_list",
+    "many_cheap_fields": "limits.header_list",
+    "integer_without_end": "COMPRESSION_ERROR",
+    "table_churn": "limits.settings",
+    "no_window": "limits.stall_timeout",
+    "dripped_window": "limits.stall_timeout",
+    "ping_flood": "limits.pings",
+    "ping_flood_with_a_call": "limits.replies",
+    "settings_flood": "limits.settings",
+    "many_settings": "limits.settings_entries",
+    "priority_flood": "limits.priorities",
+    "empty_data": "limits.empty_frames",
+    "data_in_octets": "limits.small_data",
+    "window_overflow": "FLOW_CONTROL_ERROR",
+    "overshoot": "limits.streams",
+    "half_a_preface": "limits.preface_timeout",
+    "smuggled_lines": "limits.early_resets",
+    "path_without_slash": "limits.early_resets",
+    "trailers_without_end": "limits.early_resets",
+    "unknown_frames": "limits.glitches",
+}
+
+
+@pytest.fixture
+def echo():
+    with_echo = Process([str(BUILD / "ringway-echo"), "--listen", "127.0.0.1:0"])
+    try:
+        yield with_echo.await_line(with_echo.stderr, r"listening on (\S+),").group(1)
+    finally:
+        with_echo.kill()
+
+
+@pytest.fixture
+def discard():
+    server = Process([sys.executable, "-c", DISCARD])
+    try:
+        yield int(server.await_line(server.stdout, r"^listening (\d+)$").group(1))
+    finally:
+        server.kill()
+
+
+def serve_others(address, attack, port):
+    """Calls of a client that means well while `attack` runs against `port`: its report, and the attacker's."""
+    attacker = subprocess.Popen([sys.executable, str(E2E / "hostile.py"), attack, str(port), str(SECONDS)],
+                                stdout=subprocess.PIPE)
+    load = subprocess.run([str(BUILD / "ringway-load"), "--target", address, "--path", "/a.B/C", "--json",
+                           "--connections", "1", "--streams", "1", "--duration", f"{SECONDS}s"],
+                          stdout=subprocess.PIPE, check=True, timeout=30)
+    output, _ = attacker.communicate(timeout=30)
+    assert attacker.returncode == 0
+    return json.loads(load.stdout), json.loads(output)
+
+
+def resident_mib(process):
+    status = pathlib.Path(f"/proc/{process.child.pid}/status").read_text(encoding="ascii")
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status).group(1)) / 1024
+
+
+def test_each_attack_has_its_row():
+    assert list(STOPPED_BY) == list(hostile.ATTACKS)
+
+
+@pytest.mark.parametrize("attack", STOPPED_BY)
+def test_attack(proxy, echo, discard, attack):
+    config = {"shards": {"count": 1, "cpus": "none"},
+              "limits": {"preface_timeout": "200ms", "header_timeout": "200ms", "stall_timeout": "200ms"},
+              "listeners": [{"address": "127.0.0.1:0", "routes": [{"cluster": "a"}]}],
+              "clusters": [{"name": "a", "endpoints": [{"address": echo}]}], "drain": {"timeout": "200ms"}}
+    started = proxy(config=config, args=["--stats-at-exit"])
+    before_mib = resident_mib(started)
+    undisturbed, _ = serve_others(started.address, attack, discard)
+    disturbed, gained = serve_others(started.address, attack, started.port)
+    assert disturbed["errors"] == {} and disturbed["succeeded"] == disturbed["requests"] > 0
+    # Beyond what a scheduler of two CPUs does to one call in a hundred while four programs run.
+    noise_us = 10_000
+    assert disturbed["latency_us"]["p99"] <= max(2 * undisturbed["latency_us"]["p99"], noise_us), (undisturbed, disturbed)
+    assert resident_mib(started) - before_mib < GROWTH_MIB
+    assert gained["resets"] + sum(gained["goaways"].values()) + gained["ends"] > 0, gained
+    started.signal(15)
+    started.check_end()
+    counters = json.loads(started.stdout[-1])
+    stop = STOPPED_BY[attack]
+    if stop.startswith("limits."):
+        assert counters["limits"][stop] > 0, counters["limits"]
+        is_named = any(f"({stop})" in line for line in started.stderr)
+        assert is_named or stop in ("limits.header_list", "limits.streams"), started.output()
+    else:
+        assert gained["goaways"].get(stop, 0) > 0, gained
