@@ -12,13 +12,13 @@
 namespace ringway::io {
 namespace {
 
-constexpr std::string_view kAllowed = "allowed: an IPv4 or IPv6 network, as 10.0.0.0/8, fd00::/8 or 192.0.2.7";
+constexpr std::string_view kNetworkWords = "allowed: an IPv4 or IPv6 network, as 10.0.0.0/8, fd00::/8 or 192.0.2.7";
 
 constexpr uint8_t kMappedPrefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};  // RFC 4291 section 2.5.5.2
 constexpr uint8_t kMappedBits = 96;
 
-std::unexpected<std::string> refuse(std::string_view text, std::string_view why) {
-  return std::unexpected(fmt::format("'{}': {}, {}", text, why, kAllowed));
+std::unexpected<std::string> refuse_network(std::string_view text, std::string_view why) {
+  return std::unexpected(fmt::format("'{}': {}, {}", text, why, kNetworkWords));
 }
 
 // The octets of an address in network order: 4, 16 or none.
@@ -48,7 +48,8 @@ std::optional<uint8_t> parse_prefix_bits(std::string_view text, uint8_t most) no
 
 std::expected<Network, std::string> Network::parse(std::string_view text) {
   // inet_pton() ends a text at its first zero byte.
-  if (text.find('\0') != std::string_view::npos) return refuse(text.substr(0, text.find('\0')), "a zero byte follows");
+  if (text.find('\0') != std::string_view::npos)
+    return refuse_network(text.substr(0, text.find('\0')), "a zero byte follows");
   const size_t slash = text.find('/');
   const std::string host(text.substr(0, slash));
   Network network;
@@ -57,23 +58,24 @@ std::expected<Network, std::string> Network::parse(std::string_view text) {
   } else if (inet_pton(AF_INET6, host.c_str(), network.octets_.data()) == 1) {
     network.size_ = 16;
   } else {
-    return refuse(text, fmt::format("'{}' is not an IP address", host));
+    return refuse_network(text, fmt::format("'{}' is not an IP address", host));
   }
   const auto most = static_cast<uint8_t>(8 * network.size_);
   network.prefix_bits_ = most;
   if (slash != std::string_view::npos) {
     const auto bits = parse_prefix_bits(text.substr(slash + 1), most);
-    if (!bits) return refuse(text, fmt::format("'{}' is not a length from 0 to {}", text.substr(slash + 1), most));
+    if (!bits)
+      return refuse_network(text, fmt::format("'{}' is not a length from 0 to {}", text.substr(slash + 1), most));
     network.prefix_bits_ = *bits;
   }
   Network masked = network;
   for (uint32_t i = 0; i < network.size_; ++i) {
-    const uint32_t bits = std::clamp<int>(network.prefix_bits_ - static_cast<int>(8 * i), 0, 8);
+    const auto bits = static_cast<uint32_t>(std::clamp<int>(network.prefix_bits_ - static_cast<int>(8 * i), 0, 8));
     masked.octets_[i] &= mask_of(bits);
   }
   if (masked != network) {
-    return refuse(text,
-                  fmt::format("bits are set behind the first {}, '{}' has none", network.prefix_bits_, masked.text()));
+    return refuse_network(
+        text, fmt::format("bits are set behind the first {}, '{}' has none", network.prefix_bits_, masked.text()));
   }
   if (network.prefix_bits_ >= kMappedBits &&
       std::equal(kMappedPrefix, std::end(kMappedPrefix), network.octets_.begin()) && network.size_ == 16) {

@@ -28,7 +28,7 @@ std::string_view text_of(std::span<const uint8_t> bytes) noexcept {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-std::span<const uint8_t> octets_of(std::string_view text) noexcept {
+std::span<const uint8_t> as_octets(std::string_view text) noexcept {
   return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
 }
 
@@ -181,8 +181,8 @@ void Proxy::answer_http1(Connection& connection, std::span<const uint8_t> bytes,
       "HTTP/1.1 {}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\nCache-Control: no-store\r\n"
       "Connection: close\r\n\r\n",
       status, body.size());
-  connection.h2.output().append(memory_.blocks, octets_of(fields));
-  if (!is_head) connection.h2.output().append(memory_.blocks, octets_of(body));
+  connection.h2.output().append(memory_.blocks, as_octets(fields));
+  if (!is_head) connection.h2.output().append(memory_.blocks, as_octets(body));
   begin_closing(connection, now_ns);
 }
 
