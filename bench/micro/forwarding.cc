@@ -9,30 +9,23 @@
 
 #include <memory>
 
+#include "config/limit_fields.h"
 #include "grpc_blocks.h"
 #include "h2/connection.h"
+#include "proxy/h2_limits.h"
 
 namespace ringway::h2 {
 namespace {
 
-constexpr Rate kOften{1'000'000'000, 1'000'000};
-constexpr Limits kLimits{.header_list = {64 * 1024, 100},
-                         .streams = 1000,
-                         .stream_window = 1 << 20,
-                         .connection_window = 1 << 24,
-                         .first_stream_id = 1,
-                         .continuations = 8,
-                         .replies = 1000,
-                         .reply_bytes = 64 * 1024,
-                         .settings_entries = 32,
-                         .priorities = 100,
-                         .resets = kOften,
-                         .early_resets = kOften,
-                         .settings = kOften,
-                         .pings = kOften,
-                         .empty_frames = kOften,
-                         .small_data = kOften,
-                         .glitches = kOften};
+// The defaults, with room for every call of a batch.
+Limits limits_of(Role role) {
+  Limits limits = proxy::h2_limits(config::initial_limits(), role);
+  limits.streams = 1000;
+  limits.stream_window = 1 << 20;
+  limits.connection_window = 1 << 24;
+  limits.first_stream_id = 1;
+  return limits;
+}
 
 std::span<const uint8_t> octets_of(const std::string& text) {
   return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
@@ -85,8 +78,8 @@ struct Hop {
   void open() {
     upstream.reset();
     downstream.reset();
-    downstream = std::make_unique<Connection>(Role::kServer, kLimits, memory, 1);
-    upstream = std::make_unique<Connection>(Role::kClient, kLimits, memory, 2);
+    downstream = std::make_unique<Connection>(Role::kServer, limits_of(Role::kServer), memory, 1);
+    upstream = std::make_unique<Connection>(Role::kClient, limits_of(Role::kClient), memory, 2);
     const std::string settings = frame(FrameType::kSettings, 0, 0, "");
     const std::string acknowledgement = frame(FrameType::kSettings, kFlagAck, 0, "");
     for (Connection* connection : {downstream.get(), upstream.get()}) {

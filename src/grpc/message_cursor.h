@@ -22,15 +22,11 @@ class MessageCursor {
     }
     while (p != end) {
       if (message_left_ != 0) {
-        const auto available = static_cast<uint64_t>(end - p);
-        const auto taken = static_cast<uint32_t>(available < message_left_ ? available : message_left_);
-        message_left_ -= taken;
-        p += taken;
+        p += take_message(static_cast<uint64_t>(end - p));
         continue;
       }
       if (prefix_octets_ == 0 && end - p >= 5) [[likely]] {
-        message_left_ = length_at(p);
-        ++message_count_;
+        begin_message(length_at(p));
         p += 5;
         continue;
       }
@@ -38,10 +34,7 @@ class MessageCursor {
       if (prefix_octets_ != 0) message_length_ = (message_length_ << 8) | *p;
       ++p;
       if (++prefix_octets_ < 5) continue;
-      message_left_ = message_length_;
-      message_length_ = 0;
-      prefix_octets_ = 0;
-      ++message_count_;
+      end_prefix();
     }
   }
 
@@ -52,10 +45,7 @@ class MessageCursor {
     const uint8_t* const end = p + octets.size();
     while (p != end) {
       if (message_left_ != 0) {
-        const auto available = static_cast<uint64_t>(end - p);
-        const auto taken = static_cast<uint32_t>(available < message_left_ ? available : message_left_);
-        message_left_ -= taken;
-        p += taken;
+        p += take_message(static_cast<uint64_t>(end - p));
         continue;
       }
       if (prefix_octets_ == 0) {
@@ -65,10 +55,7 @@ class MessageCursor {
       }
       ++p;
       if (++prefix_octets_ < 5) continue;
-      message_left_ = message_length_;
-      message_length_ = 0;
-      prefix_octets_ = 0;
-      ++message_count_;
+      end_prefix();
       if (message_left_ > size_max && prefix_flag_ <= flag_max) return static_cast<size_t>(p - octets.data());
     }
     return 0;
@@ -84,6 +71,22 @@ class MessageCursor {
   uint32_t prefix_octets() const noexcept { return prefix_octets_; }  // of a prefix that is not complete
 
  private:
+  // How many of `available` octets belong to the message that has begun.
+  uint32_t take_message(uint64_t available) noexcept {
+    const auto taken = static_cast<uint32_t>(available < message_left_ ? available : message_left_);
+    message_left_ -= taken;
+    return taken;
+  }
+  void begin_message(uint32_t size) noexcept {
+    message_left_ = size;
+    ++message_count_;
+  }
+  // All of a gathered prefix has come.
+  void end_prefix() noexcept {
+    begin_message(message_length_);
+    message_length_ = 0;
+    prefix_octets_ = 0;
+  }
   static uint32_t length_at(const uint8_t* prefix) noexcept {
     uint32_t length;
     __builtin_memcpy(&length, prefix + 1, sizeof length);

@@ -17,6 +17,12 @@ bool may_be_tls(uint8_t first) noexcept {
   return first >= kTlsTypeFirst && first <= kTlsTypeLast;
 }
 
+// Of octets that begin as a record does.
+Speech recognise_record(std::span<const uint8_t> octets) noexcept {
+  if (octets.size() < 2) return Speech::kUndecided;
+  return octets[1] == kTlsMajorVersion ? Speech::kTls : Speech::kUnknown;
+}
+
 // How the octets stand to a text that they should begin with.
 Speech begins_with(std::string_view octets, std::string_view text, Speech speech) noexcept {
   const size_t size = std::min(octets.size(), text.size());
@@ -44,10 +50,7 @@ Speech recognise_request_line(std::string_view octets) noexcept {
 
 Speech recognise_client(std::span<const uint8_t> octets) noexcept {
   if (octets.empty()) return Speech::kUndecided;
-  if (may_be_tls(octets[0])) {
-    if (octets.size() < 2) return Speech::kUndecided;
-    return octets[1] == kTlsMajorVersion ? Speech::kTls : Speech::kUnknown;
-  }
+  if (may_be_tls(octets[0])) return recognise_record(octets);
   const std::string_view text(reinterpret_cast<const char*>(octets.data()), octets.size());
   const Speech speech = begins_with(text, kPreface, Speech::kHttp2);
   return speech != Speech::kUnknown ? speech : recognise_request_line(text);
@@ -55,10 +58,7 @@ Speech recognise_client(std::span<const uint8_t> octets) noexcept {
 
 Speech recognise_server(std::span<const uint8_t> octets) noexcept {
   if (octets.empty()) return Speech::kUndecided;
-  if (may_be_tls(octets[0])) {
-    if (octets.size() < 2) return Speech::kUndecided;
-    return octets[1] == kTlsMajorVersion ? Speech::kTls : Speech::kUnknown;
-  }
+  if (may_be_tls(octets[0])) return recognise_record(octets);
   const std::string_view text(reinterpret_cast<const char*>(octets.data()), octets.size());
   if (octets[0] == 'H') {
     // With the digit behind it, which tells the version.

@@ -167,12 +167,11 @@ inline void HpackDecoder::begin_state() noexcept {
   // Where this is small, no octet has grown beyond what one can hold.
   const uint64_t age_max = uint64_t{beginning_.age_max} + (inserted_ - beginning_.inserted);
   const uint64_t expected = beginning_.octets + (inserted_ - beginning_.inserted) * beginning_.dynamic;
-  if ((octets & beginning_.mask) == expected && age_max < entry_count_ && age_max <= kOctetAge_max) [[likely]] {
-    SharedList* const list = cache.leading_list(beginning_.list);
-    if (list != nullptr && list->list_bytes <= limits.list_bytes && list->count <= limits.fields) [[likely]]
-      return list;
-  }
-  SharedList* const list = find_leading_anew(p, cache);
+  SharedList* list = nullptr;
+  if ((octets & beginning_.mask) == expected && age_max < entry_count_ && age_max <= kOctetAge_max) [[likely]]
+    list = cache.leading_list(beginning_.list);
+  if (list == nullptr) [[unlikely]]
+    list = find_leading_anew(p, cache);
   const bool fits = list != nullptr && list->list_bytes <= limits.list_bytes && list->count <= limits.fields;
   return fits ? list : nullptr;
 }

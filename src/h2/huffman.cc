@@ -83,28 +83,37 @@ struct Lookups {
   char symbols[1u << kLookupBits][2];
 };
 
-constexpr Lookups make_lookups() noexcept {
-  Lookups lookups{};
-  for (uint32_t first = 0; first < kEos; ++first) {
+// For each index of a table of `bits` bits that begins with a short code: visit(index, step, place, symbol), where the
+// step is that of one symbol, at place 0; then, where a second code fits behind it, that of both, at place 1.
+template <typename Visit>
+constexpr void for_each_step(uint32_t bits, uint32_t symbol_first, Visit&& visit) noexcept {
+  for (uint32_t first = symbol_first; first < kEos; ++first) {
     const Code& code = kCodes[first];
     if (code.length > kLookupBits) continue;
-    const uint32_t free_bits = kLookupBits - code.length;
+    const uint32_t free_bits = bits - code.length;
     const uint32_t begin = code.bits << free_bits;
     for (uint32_t i = begin; i < begin + (1u << free_bits); ++i) {
-      lookups.steps[i] = static_cast<uint8_t>(1u << kCountShift | code.length);
-      lookups.symbols[i][0] = static_cast<char>(first);
+      visit(i, static_cast<uint8_t>(1u << kCountShift | code.length), 0, static_cast<char>(first));
     }
-    for (uint32_t second = 0; second < kEos; ++second) {
+    for (uint32_t second = symbol_first; second < kEos; ++second) {
       const Code& next = kCodes[second];
-      if (next.length > free_bits) continue;
+      if (next.length > free_bits || next.length > kLookupBits) continue;
       const uint32_t rest_bits = free_bits - next.length;
       const uint32_t next_begin = begin + (next.bits << rest_bits);
+      const auto step = static_cast<uint8_t>(2u << kCountShift | static_cast<uint32_t>(code.length + next.length));
       for (uint32_t i = next_begin; i < next_begin + (1u << rest_bits); ++i) {
-        lookups.steps[i] = static_cast<uint8_t>(2u << kCountShift | static_cast<uint32_t>(code.length + next.length));
-        lookups.symbols[i][1] = static_cast<char>(second);
+        visit(i, step, 1, static_cast<char>(second));
       }
     }
   }
+}
+
+constexpr Lookups make_lookups() noexcept {
+  Lookups lookups{};
+  for_each_step(kLookupBits, 0, [&lookups](uint32_t i, uint8_t step, int place, char symbol) {
+    lookups.steps[i] = step;
+    lookups.symbols[i][place] = symbol;
+  });
   return lookups;
 }
 
@@ -300,24 +309,7 @@ struct WalkSteps {
 
 constexpr WalkSteps make_walk_steps() noexcept {
   WalkSteps walk{};
-  for (uint32_t first = 0x20; first < kEos; ++first) {
-    const Code& code = kCodes[first];
-    if (code.length > kLookupBits) continue;
-    const uint32_t free_bits = kWalkBits - code.length;
-    const uint32_t begin = code.bits << free_bits;
-    for (uint32_t i = begin; i < begin + (1u << free_bits); ++i) {
-      walk.steps[i] = static_cast<uint8_t>(1u << kCountShift | code.length);
-    }
-    for (uint32_t second = 0x20; second < kEos; ++second) {
-      const Code& next = kCodes[second];
-      if (next.length > free_bits || next.length > kLookupBits) continue;
-      const uint32_t rest_bits = free_bits - next.length;
-      const uint32_t next_begin = begin + (next.bits << rest_bits);
-      for (uint32_t i = next_begin; i < next_begin + (1u << rest_bits); ++i) {
-        walk.steps[i] = static_cast<uint8_t>(2u << kCountShift | static_cast<uint32_t>(code.length + next.length));
-      }
-    }
-  }
+  for_each_step(kWalkBits, 0x20, [&walk](uint32_t i, uint8_t step, int, char) { walk.steps[i] = step; });
   return walk;
 }
 

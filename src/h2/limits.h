@@ -1,4 +1,4 @@
-// What one peer may ask of a connection, and how often (SECURITY: every limit has a name that logs and counters use).
+// What one peer may ask of a connection, and how often. Every limit has a name, which logs and counters use.
 #pragma once
 
 #include <algorithm>

@@ -2,8 +2,6 @@
 // asked for, and goes when it is idle or old. One timer a connection, armed for the earliest of these and looked at
 // when it fires, so that a call costs nothing.
 #include <algorithm>
-#include <utility>
-#include <vector>
 
 #include "base/units.h"
 #include "proxy/proxy.h"
@@ -31,11 +29,7 @@ void Proxy::begin_watch(Connection& connection, uint64_t now_ns) {
 
 // Its first bytes have not shown in time what it speaks.
 void Proxy::end_silent(Connection& connection, uint64_t now_ns) {
-  if (!is_draining_) {
-    count_limit(h2::LimitKind::kPrefaceTimeout);
-    log(config::LogLevel::kWarn, LogKind::kLimit, now_ns, "client {}: closed: no preface came in time ({})",
-        connection.client_text, h2::key_of(h2::LimitKind::kPrefaceTimeout));
-  }
+  if (!is_draining_) note_overdue(connection, h2::LimitKind::kPrefaceTimeout, "no preface came in time", now_ns);
   begin_closing(connection, now_ns);
 }
 
@@ -92,31 +86,16 @@ uint64_t Proxy::next_look_ns(const Connection& connection, uint64_t now_ns) cons
   return due_ns;
 }
 
-void Proxy::end_overdue(Connection& connection, h2::LimitKind kind, std::string_view what, uint64_t now_ns) {
+void Proxy::note_overdue(const Connection& connection, h2::LimitKind kind, std::string_view what, uint64_t now_ns) {
   count_limit(kind);
   log(config::LogLevel::kWarn, LogKind::kLimit, now_ns, "client {}: closed: {} ({})", connection.client_text, what,
       h2::key_of(kind));
-  connection.h2.send_goaway(connection.h2.last_peer_stream_id(), h2::ErrorCode::kNoError, what);
-  end_connection(connection, what, now_ns);
 }
 
-// Bytes that wait for one client, beyond what limits.connection_memory allows: the calls that it has left waiting
-// longest end, until an eighth is free.
-void Proxy::relieve_connection(Connection& connection, uint64_t now_ns) {
-  const uint64_t bytes_max = snapshot_.limits.connection_memory;
-  std::vector<std::pair<uint64_t, Exchange*>> stalled;
-  connection.h2.streams().for_each([&](h2::Stream& stream) {
-    if (!stream.pending.is_empty()) stalled.emplace_back(exchange_of(stream).stalled_since_ns, &exchange_of(stream));
-  });
-  std::ranges::sort(stalled);
-  for (const auto& [since_ns, exchange] : stalled) {
-    if (connection.h2.pending_bytes() <= bytes_max - bytes_max / 8) break;
-    if (exchange->is_finished) continue;
-    count_limit(h2::LimitKind::kConnectionMemory);
-    reset_for_memory(*exchange, now_ns);
-  }
-  log(config::LogLevel::kWarn, LogKind::kLimit, now_ns, "client {}: calls reset: more than {} bytes waited for it ({})",
-      connection.client_text, bytes_max, h2::key_of(h2::LimitKind::kConnectionMemory));
+void Proxy::end_overdue(Connection& connection, h2::LimitKind kind, std::string_view what, uint64_t now_ns) {
+  note_overdue(connection, kind, what, now_ns);
+  connection.h2.send_goaway(connection.h2.last_peer_stream_id(), h2::ErrorCode::kNoError, what);
+  end_connection(connection, what, now_ns);
 }
 
 // Politely: GOAWAY, a round trip, the real GOAWAY, and its calls may end.

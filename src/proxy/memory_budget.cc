@@ -1,5 +1,7 @@
 // What the shard does when its peers make it hold more than its share of shards.memory (DESIGN 3.9).
 #include <algorithm>
+#include <utility>
+#include <vector>
 
 #include "base/units.h"
 #include "proxy/proxy.h"
@@ -93,6 +95,25 @@ void Proxy::reset_for_memory(Exchange& exchange, uint64_t now_ns) {
   leave_endpoint(exchange, LocalReason::kMemory, now_ns);
   exchange.grpc_status = static_cast<int16_t>(grpc::Status::kResourceExhausted);
   reset_downstream(exchange, h2::ErrorCode::kEnhanceYourCalm);
+}
+
+// Bytes that wait for one client, beyond what limits.connection_memory allows: the calls that it has left waiting
+// longest end, until an eighth is free.
+void Proxy::relieve_connection(Connection& connection, uint64_t now_ns) {
+  const uint64_t bytes_max = snapshot_.limits.connection_memory;
+  std::vector<std::pair<uint64_t, Exchange*>> stalled;
+  connection.h2.streams().for_each([&](h2::Stream& stream) {
+    if (!stream.pending.is_empty()) stalled.emplace_back(exchange_of(stream).stalled_since_ns, &exchange_of(stream));
+  });
+  std::ranges::sort(stalled);
+  for (const auto& [since_ns, exchange] : stalled) {
+    if (connection.h2.pending_bytes() <= bytes_max - bytes_max / 8) break;
+    if (exchange->is_finished) continue;
+    count_limit(h2::LimitKind::kConnectionMemory);
+    reset_for_memory(*exchange, now_ns);
+  }
+  log(config::LogLevel::kWarn, LogKind::kLimit, now_ns, "client {}: calls reset: more than {} bytes waited for it ({})",
+      connection.client_text, bytes_max, h2::key_of(h2::LimitKind::kConnectionMemory));
 }
 
 // Header lists and answers that nobody reads lie in the outputs.

@@ -161,10 +161,10 @@ class Proxy {
   void watch_downstream(Connection& connection, uint64_t now_ns);
   void watch_further(Connection& connection, uint64_t now_ns);
   uint64_t next_look_ns(const Connection& connection, uint64_t now_ns) const noexcept;
+  void note_overdue(const Connection& connection, h2::LimitKind kind, std::string_view what, uint64_t now_ns);
   void end_overdue(Connection& connection, h2::LimitKind kind, std::string_view what, uint64_t now_ns);
   void ask_to_go(Connection& connection, h2::LimitKind kind, std::string_view why, uint64_t now_ns);
   void reset_stalled_of(Connection& connection, uint64_t now_ns);
-  void relieve_connection(Connection& connection, uint64_t now_ns);
 
   // Before a client is known to speak HTTP/2 (first_bytes.cc).
   void receive_first_bytes(Connection& connection, std::span<const uint8_t> bytes, uint64_t now_ns);
@@ -247,6 +247,7 @@ class Proxy {
   void drop_replay_bodies();
   void reset_stalled_calls(uint64_t now_ns);
   void reset_for_memory(Exchange& exchange, uint64_t now_ns);
+  void relieve_connection(Connection& connection, uint64_t now_ns);
   void end_blocked_connections(uint64_t now_ns);
   bool is_short_of_memory() const noexcept {
     return memory_.blocks.bytes_in_use() > memory_budget_ - memory_budget_ / 8;

@@ -458,6 +458,14 @@ class Loop:
             peer.close()
 
 
+def answer_and_go(peer, stream):
+    """A Backend handler: answers a complete request with its message, and takes no further one on this connection."""
+    if stream.ended and not getattr(stream, "answered", False):
+        stream.answered = True
+        peer.goaway(stream.id)
+        peer.respond(stream, bytes(stream.data[5:]))
+
+
 def echo(peer, stream):
     """A Backend handler: answers each complete request with its own body."""
     if stream.ended and not stream.pending and not getattr(stream, "answered", False) and stream.reset_code is None:

@@ -11,7 +11,7 @@ from h2.errors import ErrorCodes
 from interop_pb2 import Request
 
 from harness import wait_until
-from rawh2 import RESPONSE_HEADERS, echo, grpc_message
+from rawh2 import RESPONSE_HEADERS, answer_and_go, echo, grpc_message
 
 LIMIT_S = 20
 
@@ -242,12 +242,6 @@ def test_stream_above_the_goaway_id_moves_to_a_new_connection(proxy, loop, backe
 
 def test_goaway_after_every_call_fails_none(proxy, loop, backend):
     """A backend that ends every connection after one call: no client ever sees it."""
-    def answer_and_go(peer, stream):
-        if stream.ended and not getattr(stream, "answered", False):
-            stream.answered = True
-            peer.goaway(stream.id)
-            peer.respond(stream, bytes(stream.data[5:]))
-
     backend.handler = answer_and_go
     client = loop.client(proxy(backend, shards=1))
     for number in range(10):

@@ -39,7 +39,7 @@ import pytest
 from h2.settings import SettingCodes
 from hyperframe.frame import GoAwayFrame
 
-from rawh2 import RESPONSE_HEADERS, TRAILERS_OK, echo, grpc_message, raw_frame
+from rawh2 import RESPONSE_HEADERS, TRAILERS_OK, answer_and_go, echo, grpc_message, raw_frame
 from tool_fixtures import tool  # noqa: F401
 
 GIVES_UP = 300  # ms: every time-out that a test waits for
@@ -273,12 +273,6 @@ def test_endless_continuation_of_a_backend(proxy, loop, backend, is_trailer):
 
 def test_goaway_storm(proxy, loop, backend):
     """A call, GOAWAY, the end: calls succeed at the pace at which connections are made, and these become few."""
-    def answer_and_go(peer, stream):
-        if stream.ended and not getattr(stream, "answered", False):
-            stream.answered = True
-            peer.goaway(stream.id)
-            peer.respond(stream, bytes(stream.data[5:]))
-
     backend.handler = answer_and_go
     started = proxy(config=config_for(backend.address), args=["--stats-at-exit"])
     client = loop.client(started)

@@ -1,6 +1,9 @@
 // What a client's connection owes while it is open, each at its limit, in time that passes when told.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
+#include "config/limits.h"
 #include "h2/frame.h"
 #include "rig.h"
 #include "wire.h"
@@ -64,6 +67,15 @@ class DownstreamWatch : public testing::Test {
 
   Rig rig{watchful_snapshot()};
 };
+
+// Counters and log lines name a limit as the configuration does. Stream ids alone are bounded by the RFC.
+TEST(LimitKeys, StandInTheTable) {
+  for (size_t kind = 0; kind < static_cast<size_t>(h2::LimitKind::kCount); ++kind) {
+    const std::string_view key = h2::key_of(static_cast<h2::LimitKind>(kind));
+    const bool is_configured = std::ranges::find(config::kLimits, key, &config::Limit::key) != config::kLimits.end();
+    EXPECT_EQ(is_configured, static_cast<h2::LimitKind>(kind) != h2::LimitKind::kStreamIds) << key;
+  }
+}
 
 TEST_F(DownstreamWatch, AClientThatSaysNothingIsClosed) {
   const auto handle = accept_silent();
