@@ -35,6 +35,7 @@ constexpr void for_each_limit(AnyLimits& limits, Visit&& visit) {
   visit(LimitId::kEmptyFrames, limits.empty_frames);
   visit(LimitId::kSmallData, limits.small_data);
   visit(LimitId::kGlitches, limits.glitches);
+  visit(LimitId::kHandshakeTimeout, limits.handshake_timeout_ns);
   visit(LimitId::kPrefaceTimeout, limits.preface_timeout_ns);
   visit(LimitId::kHeaderTimeout, limits.header_timeout_ns);
   visit(LimitId::kIdleTimeout, limits.idle_timeout_ns);

@@ -47,6 +47,7 @@ enum class LimitId : uint8_t {
   kEmptyFrames,
   kSmallData,
   kGlitches,
+  kHandshakeTimeout,
   kPrefaceTimeout,
   kHeaderTimeout,
   kIdleTimeout,
@@ -166,9 +167,14 @@ inline constexpr std::array kLimits = {
         "Whatever else a sound peer does not do: broken calls; lists too large, one more for each 256 octets; unknown "
         "frames, a hundredth each. "
         "At three quarters the connection is drained, beyond it ends. All of it comes back in 30 s."},
-    Limit{LimitId::kPrefaceTimeout, "limits.preface_timeout", Unit::kDuration, 5 * base::kSecond_ns,
+    Limit{LimitId::kHandshakeTimeout, "limits.handshake_timeout", Unit::kDuration, 10 * base::kSecond_ns,
           base::kMillisecond_ns, detail::kHour_ns, "", false,
-          "From the accepted connection to the client's SETTINGS; a client has nothing to wait for."},
+          "From the accepted connection to the end of its TLS handshake. A far client needs two or three round trips."},
+    Limit{
+        LimitId::kPrefaceTimeout, "limits.preface_timeout", Unit::kDuration, 5 * base::kSecond_ns,
+        base::kMillisecond_ns, detail::kHour_ns, "", false,
+        "From the accepted connection, or the end of its TLS handshake, to the client's SETTINGS; a client has nothing "
+        "to wait for."},
     Limit{LimitId::kHeaderTimeout, "limits.header_timeout", Unit::kDuration, 10 * base::kSecond_ns,
           base::kMillisecond_ns, detail::kHour_ns, "", false,
           "From the first octet of a frame, or of a header block, to its last; the payload of DATA is free to wait."},

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,6 +19,18 @@ enum class LogLevel : uint8_t { kDebug, kInfo, kWarn, kError };
 // Whether a listener's clients come with a header that says who they are (proxy/proxy_header.h).
 enum class ProxyProtocol : uint8_t { kOff, kOptional, kRequire };
 enum class AccessLogFormat : uint8_t { kCombined, kJson };
+// Which directions of a TLS connection the kernel encrypts: none, what is sent, both, or what suits the kernel.
+enum class KtlsMode : uint8_t { kOff, kTx, kRxTx, kAuto };
+// Whether a listener asks its clients for a certificate, and whether they may come without one.
+enum class ClientCertificate : uint8_t { kOff, kOptional, kRequire };
+// What becomes of x-forwarded-client-cert, with Envoy's names. All but the first concern requests of clients that have
+// shown a valid certificate; from the others the field is dropped in every mode.
+enum class ClientCertHeader : uint8_t {
+  kSanitize,       // an incoming one is dropped, none is written
+  kSanitizeSet,    // an incoming one is dropped, one about this client is written
+  kAppendForward,  // one about this client is written behind what came
+  kForwardOnly,    // what came is passed on
+};
 
 // Bounds on what one peer may ask of us. One table of them, with default, reason and range, is in config/limits.cc.
 struct Limits {
@@ -45,8 +58,9 @@ struct Limits {
   uint32_t empty_frames;
   uint32_t small_data;
   uint32_t glitches;
-  uint32_t descriptors;         // 0: a part of RLIMIT_NOFILE
-  uint64_t preface_timeout_ns;  // the next four are of downstream connections
+  uint32_t descriptors;           // 0: a part of RLIMIT_NOFILE
+  uint64_t handshake_timeout_ns;  // of TLS; the next five are of downstream connections
+  uint64_t preface_timeout_ns;
   uint64_t header_timeout_ns;
   uint64_t idle_timeout_ns;    // 0: none
   uint64_t connection_age_ns;  // 0: none
@@ -78,6 +92,7 @@ struct ShardOptions {
   uint32_t ring_entries = 1024;
   uint32_t recv_buffers = 128;         // of 16 KiB, a power of two
   uint64_t memory_bytes = 512u << 20;  // budget for buffered bytes, all shards together
+  KtlsMode ktls = KtlsMode::kAuto;
 
   bool operator==(const ShardOptions&) const = default;
 };
@@ -99,6 +114,7 @@ struct RouteConfig {
 struct ForwardedOptions {
   bool x_forwarded_for = false;    // append the peer's address
   bool x_forwarded_proto = false;  // set to http or https
+  ClientCertHeader client_cert = ClientCertHeader::kSanitize;
 
   bool has_any() const noexcept { return x_forwarded_for || x_forwarded_proto; }
   bool operator==(const ForwardedOptions&) const = default;
@@ -117,8 +133,39 @@ struct SourceOptions {
   bool operator==(const SourceOptions&) const = default;
 };
 
+// PEM files, by their absolute paths. What is in them is never part of a snapshot.
+struct CertificateFiles {
+  std::string certificate;  // the leaf, and its chain behind it
+  std::string private_key;
+
+  bool operator==(const CertificateFiles&) const = default;
+};
+
+// With TLS on a listener. Paths are absolute, empty ones: not given.
+struct ListenerTls {
+  std::vector<CertificateFiles> certificates;  // never empty; the client's server name chooses
+  std::string client_ca;                       // needed unless client_certificate is off
+  ClientCertificate client_certificate = ClientCertificate::kOff;
+  std::string crl;                  // only with client_ca
+  uint64_t ticket_rotation_ns = 0;  // how long a key encrypts new session tickets
+
+  bool operator==(const ListenerTls&) const = default;
+};
+
+// With TLS towards a cluster. Paths are absolute.
+struct ClusterTls {
+  std::string ca;           // empty: the system's store
+  std::string certificate;  // for endpoints that ask for one; both this and the key, or neither
+  std::string private_key;
+  std::string crl;          // only with ca
+  std::string server_name;  // that the endpoint's certificate must be for; empty: the endpoint's host
+
+  bool operator==(const ClusterTls&) const = default;
+};
+
 struct ListenerConfig {
   io::Address address;
+  std::optional<ListenerTls> tls;  // nothing: cleartext
   SourceOptions sources;
   ForwardedOptions forwarded;
   std::vector<RouteConfig> routes;  // the first that matches wins
@@ -141,6 +188,7 @@ struct ClusterConfig {
   uint64_t connect_timeout_ns = 0;
   uint64_t keepalive_interval_ns = 0;  // PING on a connection without data
   uint64_t keepalive_timeout_ns = 0;
+  std::optional<ClusterTls> tls;  // nothing: cleartext
 
   bool operator==(const ClusterConfig&) const = default;
 };

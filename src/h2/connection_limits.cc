@@ -25,6 +25,7 @@ constexpr LimitText kTexts[] = {
     {"limits.empty_frames", "too many empty frames (limits.empty_frames)"},
     {"limits.small_data", "too many tiny DATA frames (limits.small_data)"},
     {"limits.glitches", "too much that a sound peer does not do (limits.glitches)"},
+    {"limits.handshake_timeout", ""},
     {"limits.preface_timeout", ""},
     {"limits.header_timeout", ""},
     {"limits.idle_timeout", ""},

@@ -28,6 +28,7 @@ enum class LimitKind : uint8_t {
   kSmallData,
   kGlitches,
   // From here on the owner's.
+  kHandshakeTimeout,
   kPrefaceTimeout,
   kHeaderTimeout,
   kIdleTimeout,

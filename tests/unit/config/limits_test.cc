@@ -89,6 +89,8 @@ const Subject kSubjects[] = {
      [](const Snapshot& s) -> uint64_t { return s.limits.small_data; }},
     {LimitId::kGlitches, "limits.glitches", "limits: {glitches: @}",
      [](const Snapshot& s) -> uint64_t { return s.limits.glitches; }},
+    {LimitId::kHandshakeTimeout, "limits.handshake_timeout", "limits: {handshake_timeout: @}",
+     [](const Snapshot& s) -> uint64_t { return s.limits.handshake_timeout_ns; }},
     {LimitId::kPrefaceTimeout, "limits.preface_timeout", "limits: {preface_timeout: @}",
      [](const Snapshot& s) -> uint64_t { return s.limits.preface_timeout_ns; }},
     {LimitId::kHeaderTimeout, "limits.header_timeout", "limits: {header_timeout: @}",
