@@ -10,6 +10,7 @@
 
 #include "io/address.h"
 #include "io/network.h"
+#include "tls/options.h"
 
 namespace ringway::config {
 
@@ -21,8 +22,8 @@ enum class ProxyProtocol : uint8_t { kOff, kOptional, kRequire };
 enum class AccessLogFormat : uint8_t { kCombined, kJson };
 // Which directions of a TLS connection the kernel encrypts: none, what is sent, both, or what suits the kernel.
 enum class KtlsMode : uint8_t { kOff, kTx, kRxTx, kAuto };
-// Whether a listener asks its clients for a certificate, and whether they may come without one.
-enum class ClientCertificate : uint8_t { kOff, kOptional, kRequire };
+using tls::CertificateFiles;
+using tls::ClientCertificate;
 // What becomes of x-forwarded-client-cert, with Envoy's names. All but the first concern requests of clients that have
 // shown a valid certificate; from the others the field is dropped in every mode.
 enum class ClientCertHeader : uint8_t {
@@ -133,35 +134,9 @@ struct SourceOptions {
   bool operator==(const SourceOptions&) const = default;
 };
 
-// PEM files, by their absolute paths. What is in them is never part of a snapshot.
-struct CertificateFiles {
-  std::string certificate;  // the leaf, and its chain behind it
-  std::string private_key;
+using ListenerTls = tls::ServerOptions;
 
-  bool operator==(const CertificateFiles&) const = default;
-};
-
-// With TLS on a listener. Paths are absolute, empty ones: not given.
-struct ListenerTls {
-  std::vector<CertificateFiles> certificates;  // never empty; the client's server name chooses
-  std::string client_ca;                       // needed unless client_certificate is off
-  ClientCertificate client_certificate = ClientCertificate::kOff;
-  std::string crl;                  // only with client_ca
-  uint64_t ticket_rotation_ns = 0;  // how long a key encrypts new session tickets
-
-  bool operator==(const ListenerTls&) const = default;
-};
-
-// With TLS towards a cluster. Paths are absolute.
-struct ClusterTls {
-  std::string ca;           // empty: the system's store
-  std::string certificate;  // for endpoints that ask for one; both this and the key, or neither
-  std::string private_key;
-  std::string crl;          // only with ca
-  std::string server_name;  // that the endpoint's certificate must be for; empty: the endpoint's host
-
-  bool operator==(const ClusterTls&) const = default;
-};
+using ClusterTls = tls::ClientOptions;
 
 struct ListenerConfig {
   io::Address address;

@@ -66,6 +66,7 @@ std::expected<std::unique_ptr<Server>, std::string> Server::create(const config:
   auto memory_watch = MemoryWatch::create(snapshot.limits.process_memory);
   if (!memory_watch) return std::unexpected(memory_watch.error());
   server->memory_watch_ = std::move(*memory_watch);
+  if (auto read = server->read_credentials(); !read) return std::unexpected(read.error());
   if (auto opened = server->open_listeners(); !opened) return std::unexpected(opened.error());
   if (auto made = server->make_shards(); !made) return std::unexpected(made.error());
   return server;
@@ -97,6 +98,24 @@ std::expected<void, std::string> Server::open_listeners() {
   return {};
 }
 
+std::expected<void, std::string> Server::read_credentials() {
+  for (const config::ListenerConfig& listener : snapshot_.listeners) {
+    auto& credentials = listener_credentials_.emplace_back();
+    if (!listener.tls) continue;
+    auto made = tls::ServerCredentials::create(*listener.tls);
+    if (!made) return std::unexpected(fmt::format("listener {}: tls: {}", listener.address.text(), made.error()));
+    credentials = std::move(*made);
+  }
+  for (const config::ClusterConfig& cluster : snapshot_.clusters) {
+    auto& credentials = cluster_credentials_.emplace_back();
+    if (!cluster.tls) continue;
+    auto made = tls::ClientCredentials::create(*cluster.tls);
+    if (!made) return std::unexpected(fmt::format("cluster {}: tls: {}", cluster.name, made.error()));
+    credentials = std::move(*made);
+  }
+  return {};
+}
+
 std::expected<void, std::string> Server::make_shards() {
   const uint32_t count = snapshot_.shards.count;
   placement_ = std::make_unique<shard::Placement>(count);
@@ -116,6 +135,8 @@ std::expected<void, std::string> Server::make_shards() {
       options.listeners.push_back(is_owner ? sockets[sockets.size() > 1 ? i : 0].get() : -1);
     }
     for (const auto& mailbox : mailboxes_) options.mailboxes.push_back(mailbox.get());
+    options.listener_credentials = listener_credentials_;
+    options.cluster_credentials = cluster_credentials_;
     options.placement = placement_.get();
     options.log = &log_thread_->add_port();
     options.seed = (uint64_t{random()} << 32) | random();

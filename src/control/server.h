@@ -38,6 +38,7 @@ class Server {
   explicit Server(const config::Snapshot& snapshot) : snapshot_(snapshot), error_log_(snapshot.log_level) {}
 
   std::expected<void, std::string> open_listeners();
+  std::expected<void, std::string> read_credentials();
   std::expected<void, std::string> make_shards();
   void wait_for_signal();
   void on_signal(int signal);
@@ -53,6 +54,9 @@ class Server {
   const config::Snapshot& snapshot_;
   ErrorLog error_log_;
   std::unique_ptr<LogThread> log_thread_;
+  // By the snapshot's order; empty references: without TLS.
+  std::vector<tls::CredentialsRef<tls::ServerCredentials>> listener_credentials_;
+  std::vector<tls::CredentialsRef<tls::ClientCredentials>> cluster_credentials_;
   std::vector<std::vector<io::Fd>> listeners_;  // per listener: one socket, or one per shard
   std::vector<std::unique_ptr<shard::Mailbox>> mailboxes_;
   std::unique_ptr<shard::Placement> placement_;

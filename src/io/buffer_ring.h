@@ -29,6 +29,11 @@ class BufferRing {
     return {memory_ + size_t{buffer} * buffer_size_, size};
   }
 
+  // … to be written over.
+  std::span<uint8_t> mutable_bytes(uint16_t buffer, size_t size) noexcept {
+    return {memory_ + size_t{buffer} * buffer_size_, size};
+  }
+
   // Gives a buffer back; the kernel sees it after publish().
   void recycle(uint16_t buffer) noexcept;
   void publish() noexcept;

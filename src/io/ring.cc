@@ -160,6 +160,12 @@ uint32_t Ring::send_or_report(int fd, std::span<const uint8_t> bytes, Token toke
   return ring_->sq.sqe_tail;
 }
 
+void Ring::poll_once(int fd, bool for_writing, Token token) {
+  io_uring_sqe* sqe = entry(token);
+  io_uring_prep_poll_add(sqe, fd, for_writing ? 0x004 /* POLLOUT */ : 0x001 /* POLLIN */);
+  sqe->user_data = token.packed();
+}
+
 void Ring::send_waiting(int fd, std::span<const uint8_t> bytes, Token token) {
   io_uring_sqe* sqe = entry(token);
   io_uring_prep_send(sqe, fd, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_WAITALL);

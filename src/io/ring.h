@@ -76,6 +76,8 @@ class Ring {
   void recv_multishot(int fd, uint16_t buffer_group, Token token);
   void connect(int fd, const Address& address, Token token);
   void poll_readable_multishot(int fd, Token token);
+  // Once, when there is something to read, or room to write.
+  void poll_once(int fd, bool for_writing, Token token);
   void shutdown_write(int fd, Token token);
   // Cancels every operation on `fd`; each then posts its completion with ECANCELED, and this one posts its own.
   void cancel_fd(int fd, Token token);

@@ -82,6 +82,22 @@ Fd accept_waiting(int listening_fd) noexcept {
   return Fd(accept4(listening_fd, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
 }
 
+int32_t receive_now(int fd, std::span<uint8_t> into) noexcept {
+  for (;;) {
+    const ssize_t size = recv(fd, into.data(), into.size(), MSG_DONTWAIT);
+    if (size >= 0) return static_cast<int32_t>(size);
+    if (errno != EINTR) return -errno;
+  }
+}
+
+int32_t send_now(int fd, std::span<const uint8_t> bytes) noexcept {
+  for (;;) {
+    const ssize_t size = send(fd, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (size >= 0) return static_cast<int32_t>(size);
+    if (errno != EINTR) return -errno;
+  }
+}
+
 void shutdown_write(int fd) noexcept {
   shutdown(fd, SHUT_WR);
 }

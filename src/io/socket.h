@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <expected>
+#include <span>
 #include <utility>
 
 #include "io/address.h"
@@ -54,6 +55,11 @@ void set_stream_options(int fd, uint32_t user_timeout_ms) noexcept;
 
 // A connection that waits on a listening socket; not open when there is none.
 Fd accept_waiting(int listening_fd) noexcept;
+
+// At once: what has come, up to the size of `into`, or what there is room for. The octets moved, or a negative errno; 0
+// of receive_now() is the peer's end. For the few exchanges before a connection is the ring's.
+int32_t receive_now(int fd, std::span<uint8_t> into) noexcept;
+int32_t send_now(int fd, std::span<const uint8_t> bytes) noexcept;
 
 // The peer sees our end behind what was sent.
 void shutdown_write(int fd) noexcept;

@@ -11,6 +11,7 @@
 #include "base/timer_wheel.h"
 #include "h2/connection.h"
 #include "io/address.h"
+#include "tls/credentials.h"
 
 namespace ringway::proxy {
 
@@ -71,6 +72,14 @@ struct Connection : DirtyLink, OwnedTimer {
   std::string client_text;       // the client's address, as logs and x-forwarded-for show it
   base::ByteQueue first_bytes;   // what has come in state kUnrecognised, where it came in pieces
   bool awaits_proxy_header = false;
+
+  // With TLS.
+  bool is_handshaking = false;  // the socket's TLS handshake is under way
+  bool is_secure = false;       // … and has ended well
+  // Downstream: whose certificate was shown, and the client's, as x-forwarded-client-cert describes it.
+  tls::CredentialsRef<tls::ServerCredentials> credentials;
+  uint32_t certificate = 0;
+  std::string client_certificate;
 
   // Upstream.
   Endpoint* endpoint = nullptr;  // of the same shard, outlives its connections

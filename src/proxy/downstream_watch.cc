@@ -24,12 +24,19 @@ uint64_t Proxy::age_limit_ns() noexcept {
 
 void Proxy::begin_watch(Connection& connection, uint64_t now_ns) {
   connection.ends_ns = base::saturating_add(now_ns, age_limit_ns());
-  timers_.arm(connection, now_ns + snapshot_.limits.preface_timeout_ns);
+  const config::Limits& limits = snapshot_.limits;
+  timers_.arm(connection,
+              now_ns + (connection.is_handshaking ? limits.handshake_timeout_ns : limits.preface_timeout_ns));
 }
 
 // Its first bytes have not shown in time what it speaks.
 void Proxy::end_silent(Connection& connection, uint64_t now_ns) {
-  if (!is_draining_) note_overdue(connection, h2::LimitKind::kPrefaceTimeout, "no preface came in time", now_ns);
+  if (is_draining_) return begin_closing(connection, now_ns);
+  if (connection.is_handshaking) {
+    note_overdue(connection, h2::LimitKind::kHandshakeTimeout, "the TLS handshake did not end in time", now_ns);
+  } else {
+    note_overdue(connection, h2::LimitKind::kPrefaceTimeout, "no preface came in time", now_ns);
+  }
   begin_closing(connection, now_ns);
 }
 

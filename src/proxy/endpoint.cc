@@ -53,8 +53,8 @@ void Endpoint::note_end(bool is_early, uint64_t now_ns, base::Prng& prng) {
   if (short_lives > kShortLivesFree) back_off(short_lives - kShortLivesFree - 1, now_ns, prng);
 }
 
-Cluster::Cluster(const config::ClusterConfig& cluster_config, uint32_t start)
-    : config(cluster_config), round_robin_(weights_of(cluster_config), start) {
+Cluster::Cluster(const config::ClusterConfig& cluster_config, uint32_t position, uint32_t start)
+    : config(cluster_config), number(position), round_robin_(weights_of(cluster_config), start) {
   for (const config::EndpointConfig& endpoint : cluster_config.endpoints) {
     endpoints.push_back(std::make_unique<Endpoint>(*this, endpoint));
   }

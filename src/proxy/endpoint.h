@@ -12,6 +12,7 @@
 #include "proxy/connection.h"
 #include "proxy/exchange.h"
 #include "routing/round_robin.h"
+#include "tls/handshake.h"
 
 namespace ringway::proxy {
 
@@ -41,6 +42,8 @@ class Endpoint : public OwnedTimer {
   uint32_t short_lives = 0;  // of connections, in a row
   std::string failure;       // the latest, as a sentence that names the endpoint; empty: the latest attempt succeeded
 
+  tls::Session tls_session;  // the latest, to resume
+
   bool has_open_connection() const noexcept { return connections.size() > connecting_count; }
   // What it has shown calls for care: connections are opened one by one.
   bool is_unsteady() const noexcept { return failures != 0 || short_lives > kShortLivesFree; }
@@ -68,9 +71,11 @@ class Endpoint : public OwnedTimer {
 class Cluster {
  public:
   // `start` is where the round robin begins.
-  Cluster(const config::ClusterConfig& cluster_config, uint32_t start);
+  // `position` is its place in the snapshot.
+  Cluster(const config::ClusterConfig& cluster_config, uint32_t position, uint32_t start);
 
   const config::ClusterConfig& config;
+  const uint32_t number;
   std::vector<std::unique_ptr<Endpoint>> endpoints;
 
   // The endpoint for the next call; null: none can be reached. `not_this` is passed over if there is another.

@@ -139,6 +139,19 @@ Proxy::HeaderVerdict Proxy::take_proxy_header(Connection& connection, std::span<
   return HeaderVerdict::kRefused;
 }
 
+size_t Proxy::receive_proxy_header(Connection& connection, std::span<const uint8_t> bytes,
+                                   std::span<const uint8_t>& rest, uint64_t now_ns) {
+  connection.first_bytes.append(memory_.blocks, bytes);
+  rest = connection.first_bytes.bytes();
+  if (const size_t more = proxy_header_wants(rest); more != 0) return more;
+  switch (take_proxy_header(connection, rest, now_ns)) {
+    case HeaderVerdict::kGoOn: break;
+    case HeaderVerdict::kAwait: return 1;
+    case HeaderVerdict::kRefused: begin_closing(connection, now_ns); break;
+  }
+  return 0;
+}
+
 void Proxy::begin_http2(Connection& connection, std::span<const uint8_t> bytes, uint64_t now_ns) {
   // Its timer waits for its SETTINGS.
   connection.state = ConnectionState::kOpen;

@@ -42,7 +42,7 @@ Proxy::Proxy(const config::Snapshot& snapshot, const ProxyOptions& options, uint
       memory_budget_(snapshot.shards.memory_bytes / std::max(options.shards, 1u)),
       message_bytes_max_(snapshot.limits.message_bytes) {
   for (const config::ClusterConfig& cluster : snapshot.clusters) {
-    clusters_.push_back(std::make_unique<Cluster>(cluster, options.shard));
+    clusters_.push_back(std::make_unique<Cluster>(cluster, static_cast<uint32_t>(clusters_.size()), options.shard));
   }
   for (const config::ListenerConfig& config : snapshot.listeners) {
     Listener& listener = listeners_.emplace_back(config);
@@ -85,6 +85,7 @@ Connection* Proxy::accept(uint32_t listener, const io::Address& peer, uint64_t n
   ++downstream_count_;
   ++counters_.downstream_connections;
   connection->awaits_proxy_header = connection->listener->config.sources.proxy_protocol != config::ProxyProtocol::kOff;
+  connection->is_handshaking = connection->listener->config.tls.has_value();
   begin_watch(*connection, now_ns);
   // Accepted behind the begin of a drain: what it has sent already is served.
   if (is_draining_) timers_.arm(*connection, now_ns + kDrainPing_ns);
@@ -113,6 +114,28 @@ void Proxy::receive(Connection& connection, std::span<const uint8_t> bytes, uint
   }
   if (connection.state == ConnectionState::kDraining) [[unlikely]]
     close_if_drained(connection, now_ns);
+}
+
+void Proxy::secured(Connection& connection, uint64_t now_ns) {
+  connection.is_handshaking = false;
+  connection.is_secure = true;
+  // Its preface has its own time.
+  connection.opened_ns = connection.received_ns = now_ns;
+  if (!is_draining_) timers_.arm(connection, now_ns + snapshot_.limits.preface_timeout_ns);
+}
+
+void Proxy::secure_failed(Connection& connection, std::string_view why, uint64_t now_ns) {
+  if (connection.state == ConnectionState::kClosing) return;
+  ++counters_.tls_failures;
+  if (connection.state == ConnectionState::kConnecting || connection.state == ConnectionState::kGreeting) {
+    return fail_to_open(connection, Text("endpoint {}: TLS: {}", connection.endpoint->name, why), now_ns);
+  }
+  log(config::LogLevel::kWarn, connection.is_upstream() ? LogKind::kEndpoint : LogKind::kPeer, now_ns,
+      "{} {}: TLS: {}", connection.is_upstream() ? "endpoint" : "client",
+      connection.is_upstream() ? connection.endpoint->name : connection.client_text, why);
+  if (connection.state == ConnectionState::kUnrecognised) return begin_closing(connection, now_ns);
+  if (connection.is_upstream()) withdraw_unsent(connection);
+  end_connection(connection, why, now_ns);
 }
 
 void Proxy::on_connection_failed(Connection& connection, uint64_t now_ns) {
@@ -208,10 +231,10 @@ void Proxy::lost(Connection& connection, io::Error error, uint64_t now_ns) {
   if (connection.state == ConnectionState::kClosing) return;
   const std::string_view cause = error ? io::describe(error) : std::string_view("connection closed");
   if (connection.state == ConnectionState::kGreeting) {
-    return fail_to_open(connection,
-                        Text("endpoint {} said nothing: {} (it may expect TLS, the cluster has no tls:)",
-                             connection.endpoint->name, cause),
-                        now_ns);
+    const std::string_view advice =
+        connection.is_secure ? "it may want a client certificate" : "it may expect TLS, the cluster has no tls:";
+    return fail_to_open(
+        connection, Text("endpoint {} said nothing: {} ({})", connection.endpoint->name, cause, advice), now_ns);
   }
   if (connection.is_upstream() && connection.h2.stream_count() != 0) {
     log(config::LogLevel::kWarn, LogKind::kEndpoint, now_ns, "endpoint {}: {} with {} calls in flight",

@@ -58,6 +58,15 @@ class Proxy {
   void connected(Connection& connection, uint64_t now_ns);
   void connect_failed(Connection& connection, io::Error error, uint64_t now_ns);
   void receive(Connection& connection, std::span<const uint8_t> bytes, uint64_t now_ns);
+  // A client's first bytes, where TLS follows them: how many more decide whether a PROXY header comes, and where it ends.
+  // 0: that is over, and the connection is at its end if it was refused. `rest` is then what follows, until the next
+  // call.
+  size_t receive_proxy_header(Connection& connection, std::span<const uint8_t> bytes, std::span<const uint8_t>& rest,
+                              uint64_t now_ns);
+  // TLS with a client is established: what it says from here on is HTTP/2.
+  void secured(Connection& connection, uint64_t now_ns);
+  // TLS failed, in the handshake or behind it; `why` is a sentence without a period.
+  void secure_failed(Connection& connection, std::string_view why, uint64_t now_ns);
   // The end of the peer's bytes (no error), or a failure: every call on it is ended, the connection is to be closed.
   void lost(Connection& connection, io::Error error, uint64_t now_ns);
   // The socket is gone; the connection dies.

@@ -224,6 +224,14 @@ ProxyHeader parse_proxy_header(Octets octets) noexcept {
 }
 
 // One bit at a time: once a connection, of few octets.
+size_t proxy_header_wants(std::span<const uint8_t> octets) noexcept {
+  if (parse_proxy_header(octets).state != State::kIncomplete) return 0;
+  if (octets.size() < kSignatureV2.size()) return kSignatureV2.size() - octets.size();
+  if (octets[0] != static_cast<uint8_t>(kSignatureV2[0])) return 1;  // version 1 ends with a line
+  if (octets.size() < kFixedSize) return kFixedSize - octets.size();
+  return kFixedSize + (size_t{octets[14]} << 8 | octets[15]) - octets.size();
+}
+
 uint32_t crc32c(Octets octets) noexcept {
   constexpr uint32_t kReversedPolynomial = 0x82f63b78;
   uint32_t crc = 0xffffffff;

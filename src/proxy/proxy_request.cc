@@ -278,7 +278,8 @@ void Proxy::write_request_fields(const config::ForwardedOptions& forwarded, std:
 void Proxy::write_forwarded(Exchange& exchange, Connection& upstream) {
   if (exchange.route->forwarded->x_forwarded_for) write_forwarded_for(exchange, upstream);
   if (exchange.route->forwarded->x_forwarded_proto) {
-    upstream.h2.add_field(h2::make_field(h2::KnownName::kXForwardedProto, "http"));
+    const bool is_secure = exchange.downstream != nullptr && exchange.downstream->is_secure;
+    upstream.h2.add_field(h2::make_field(h2::KnownName::kXForwardedProto, is_secure ? "https" : "http"));
   }
 }
 

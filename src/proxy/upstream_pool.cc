@@ -150,6 +150,7 @@ void Proxy::on_endpoint_timer(Endpoint& endpoint, uint64_t now_ns) {
 
 void Proxy::connected(Connection& connection, uint64_t now_ns) {
   connection.state = ConnectionState::kGreeting;
+  connection.is_handshaking = false;
   connection.received_ns = now_ns;
   connection.h2.start();
   mark(connection);
@@ -179,7 +180,8 @@ void Proxy::connect_failed(Connection& connection, io::Error error, uint64_t now
 void Proxy::on_connect_timeout(Connection& connection, uint64_t now_ns) {
   const uint64_t timeout_ms = connection.endpoint->cluster.config.connect_timeout_ns / base::kMillisecond_ns;
   const bool is_whole = timeout_ms % 1000 == 0;
-  const std::string_view what = connection.state == ConnectionState::kConnecting ? "did not answer the connect"
+  const std::string_view what = connection.is_handshaking                        ? "did not end the TLS handshake"
+                                : connection.state == ConnectionState::kConnecting ? "did not answer the connect"
                                 : connection.h2.can_open_stream() ? "accepted the connection and said nothing"
                                                                   : "accepted the connection and grants no stream";
   fail_to_open(connection,

@@ -39,11 +39,16 @@ std::expected<std::unique_ptr<Shard>, std::string> Shard::create(Options options
 Shard::Shard(Options options, io::Ring ring)
     : options_(std::move(options)), snapshot_(*options_.snapshot), ring_(std::move(ring)) {
   is_accepting_.resize(options_.listeners.size());
+  options_.listener_credentials.resize(snapshot_.listeners.size());
+  options_.cluster_credentials.resize(snapshot_.clusters.size());
 }
 
 Shard::~Shard() {
   if (!proxy_) return;
-  for (Socket& socket : sockets_) socket.sending.release(proxy_->memory().blocks);
+  for (Socket& socket : sockets_) {
+    socket.sending.release(proxy_->memory().blocks);
+    if (socket.secured != nullptr) socket.secured->reader.release(proxy_->memory().blocks);
+  }
 }
 
 void Shard::pin() noexcept {
@@ -93,7 +98,7 @@ bool Shard::is_finished() const noexcept {
 
 void Shard::turn() {
   ++counters_.turns;
-  const bool has_work = !proxy_->dirty.is_empty() || !rearm_.empty() || !deferred_.empty() ||
+  const bool has_work = !proxy_->dirty.is_empty() || !rearm_.empty() || !deferred_.empty() || !handshakes_.empty() ||
                         (is_draining_ && told_count_ < options_.mailboxes.size() && !has_drain_ended_);
   ring_.enter(now_ns_, has_work || should_spin(now_ns_) ? 0 : wait_deadline(now_ns_), snapshot_.shards.min_wait_ns);
   now_ns_ = base::monotonic_ns();
@@ -110,6 +115,8 @@ void Shard::turn() {
   if (now_ns_ >= accept_resumes_ns_) resume_accept();
   if (is_draining_) tell_the_others();
   proxy_->advance(now_ns_);
+  if (!handshakes_.empty()) [[unlikely]]
+    advance_handshakes();
   flush();
   proxy_->finish_turn(base::monotonic_ns());
   if (options_.log != nullptr) options_.log->end_turn();
@@ -162,6 +169,8 @@ void Shard::handle(const io::Completion& completion) {
     on_send(*connection, socket, completion);
   } else if (operation == Operation::kConnect) {
     on_connect(*connection, socket, completion);
+  } else if (operation == Operation::kPoll) {
+    on_poll(*connection, socket);
   } else {
     socket.awaits_cancel = false;
     advance_teardown(*connection, socket);
@@ -222,7 +231,9 @@ void Shard::flush() {
 void Shard::flush_socket(proxy::Connection& connection) {
   if (connection.state == proxy::ConnectionState::kConnecting) return;
   Socket& socket = socket_of(connection);
-  if (!socket.is_sending && !socket.is_dead && !connection.h2.output().is_empty() && !socket.has_shut_write) {
+  const bool has_output = !connection.h2.output().is_empty();
+  const bool may_send = !socket.is_sending && !socket.is_dead && !socket.has_shut_write;
+  if (may_send && (socket.secured == nullptr ? has_output : has_secured_output(*socket.secured, has_output))) {
     submit_send(connection, socket);
     // What the flush had no room for goes with the next one.
     if (connection.h2.wants_gather()) deferred_.push_back(connection.handle);

@@ -28,6 +28,7 @@
 #include "proxy/proxy.h"
 #include "shard/mailbox.h"
 #include "shard/placement.h"
+#include "shard/secured.h"
 #include "shard/source_table.h"
 
 namespace ringway::shard {
@@ -42,6 +43,9 @@ struct ShardCounters {
   uint64_t accepts = 0;
   uint64_t accept_pauses = 0;  // out of descriptors or slots
   uint64_t no_buffers = 0;     // the receive buffers ran out for a moment
+  uint64_t handshakes = 0;     // of TLS, both sides, that ended well
+  uint64_t handshakes_resumed = 0;
+  uint64_t handshakes_failed = 0;
 };
 
 class Shard {
@@ -51,6 +55,9 @@ class Shard {
     const config::Snapshot* snapshot = nullptr;
     std::vector<int> listeners;       // to accept on, by the snapshot's order; -1: not this shard's
     std::vector<Mailbox*> mailboxes;  // of all shards
+    // By the snapshot's order; empty references: without TLS.
+    std::vector<tls::CredentialsRef<tls::ServerCredentials>> listener_credentials;
+    std::vector<tls::CredentialsRef<tls::ClientCredentials>> cluster_credentials;
     Placement* placement = nullptr;
     proxy::LogPort* log = nullptr;
     uint64_t seed = 0;
@@ -77,7 +84,7 @@ class Shard {
   void validate();
 
  private:
-  enum class Operation : uint8_t { kAccept = 1, kRecv, kSend, kConnect, kCancel, kMailbox, kCancelAccept };
+  enum class Operation : uint8_t { kAccept = 1, kRecv, kSend, kConnect, kCancel, kMailbox, kCancelAccept, kPoll };
   enum class PauseCause : uint8_t { kNone, kNoDescriptors, kDescriptorLimit, kMemory };
 
   struct Socket {
@@ -87,6 +94,7 @@ class Shard {
     bool is_counted = false;    // in Placement::open_sockets()
     bool is_receiving = false;  // a multishot recv is armed
     bool is_connecting = false;
+    bool is_polling = false;     // for its TLS handshake
     bool is_cancelling = false;  // cancel_fd has been queued
     bool awaits_cancel = false;  // … and not answered
     bool is_dead = false;        // failed or at its end: nothing can be sent
@@ -96,6 +104,7 @@ class Shard {
     uint32_t send_mark = 0;   // of the queued entry
     uint32_t sent = 0;        // octets of `sending` that are done
     base::ByteQueue sending;
+    std::unique_ptr<Secured> secured;  // null: cleartext
   };
 
   Shard(Options options, io::Ring ring);
@@ -134,9 +143,36 @@ class Shard {
   void on_send(proxy::Connection& connection, Socket& socket, const io::Completion& completion);
   void arm_recv(proxy::Connection& connection, Socket& socket);
   void submit_send(proxy::Connection& connection, Socket& socket);
+  void submit(proxy::Connection& connection, Socket& socket);
   void advance_teardown(proxy::Connection& connection, Socket& socket);
   void fail(proxy::Connection& connection, Socket& socket, io::Error error);
   void close_socket(proxy::Connection& connection, Socket& socket);
+
+  // TLS (tls_sockets.cc).
+  void accept_tls(proxy::Connection& connection, Socket& socket, uint32_t listener);
+  void connect_tls(proxy::Connection& connection, Socket& socket, uint32_t cluster);
+  void begin_handshake(proxy::Connection& connection, Socket& socket, std::unique_ptr<tls::Handshake> handshake);
+  void advance_handshakes();
+  void advance_handshake(proxy::Connection& connection, Socket& socket);
+  void poll_for_handshake(proxy::Connection& connection, Socket& socket, bool for_writing);
+  void on_poll(proxy::Connection& connection, Socket& socket);
+  size_t read_for_handshake(proxy::Connection& connection, Socket& socket, std::span<uint8_t> into);
+  bool read_proxy_header(proxy::Connection& connection, Socket& socket);
+  bool send_for_handshake(proxy::Connection& connection, Socket& socket);
+  void finish_handshake(proxy::Connection& connection, Socket& socket);
+  void fail_handshake(proxy::Connection& connection, Socket& socket, std::string_view why);
+  bool receive_records(proxy::Connection& connection, Secured& secured, std::span<uint8_t> bytes);
+  void receive_control(proxy::Connection& connection, Secured& secured, const tls::Opened& opened);
+  void receive_alert(proxy::Connection& connection, Secured& secured, std::span<const uint8_t> alert);
+  void receive_messages(proxy::Connection& connection, Secured& secured, std::span<const uint8_t> bytes);
+  void receive_message(proxy::Connection& connection, Secured& secured, std::span<const uint8_t> message, bool is_last);
+  void break_records(proxy::Connection& connection, Secured& secured, tls::Alert alert, std::string_view why);
+  // Behind the alert nothing is written, before the handshake nothing can be.
+  static bool has_secured_output(const Secured& secured, bool has_output) noexcept {
+    return secured.was_established && !secured.has_said_end && (has_output || secured.owes_key_update);
+  }
+  void seal_output(proxy::Connection& connection, Socket& socket);
+  bool say_end(proxy::Connection& connection, Socket& socket);
 
   template <typename... Arguments>
   void log_limit(fmt::format_string<Arguments...> format, Arguments&&... arguments) {
@@ -161,6 +197,7 @@ class Shard {
   std::vector<base::Handle<proxy::Connection>> rearm_;      // whose multishot recv has ended
   std::vector<base::Handle<proxy::Connection>> ready_;      // prepared in this flush
   std::vector<base::Handle<proxy::Connection>> deferred_;   // dirty, but a send of theirs is unsettled
+  std::vector<base::Handle<proxy::Connection>> handshakes_;  // that can go on, oldest first
   std::vector<bool> is_accepting_;                          // per listener
   uint64_t now_ns_ = 0;
   uint64_t accept_resumes_ns_ = base::kNever_ns;

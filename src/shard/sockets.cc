@@ -114,6 +114,7 @@ void Shard::adopt(int fd, uint32_t listener) {
   options_.placement->opened();
   if (pause_cause_ == PauseCause::kNoDescriptors) pause_cause_ = PauseCause::kNone;
   socket.generation = connection->handle.generation;
+  if (options_.listener_credentials[listener]) return accept_tls(*connection, socket, listener);
   arm_recv(*connection, socket);
 }
 
@@ -198,6 +199,8 @@ void Shard::on_connect(proxy::Connection& connection, Socket& socket, const io::
     proxy_->connect_failed(connection, io::error_from_errno(completion.result), now_ns_);
     return;
   }
+  const uint32_t cluster = connection.endpoint->cluster.number;
+  if (options_.cluster_credentials[cluster]) return connect_tls(connection, socket, cluster);
   arm_recv(connection, socket);
   proxy_->connected(connection, now_ns_);
 }
@@ -213,15 +216,27 @@ void Shard::on_recv(proxy::Connection* connection, const io::Completion& complet
     return;
   }
   // Adopting or opening a connection may move the sockets: they are looked up where they are needed.
+  bool has_ended = false;
   if (completion.result > 0) {
     ++counters_.recvs;
-    counters_.recv_bytes += static_cast<uint64_t>(completion.result);
-    proxy_->receive(*connection, buffers_->bytes(completion.buffer, static_cast<size_t>(completion.result)), now_ns_);
+    const auto size = static_cast<size_t>(completion.result);
+    counters_.recv_bytes += size;
+    Secured* const secured = socket_of(*connection).secured.get();
+    if (secured == nullptr) [[likely]] {
+      proxy_->receive(*connection, buffers_->bytes(completion.buffer, size), now_ns_);
+    } else {
+      const bool was_open = secured->state == Secured::State::kOpen;
+      has_ended = !receive_records(*connection, *secured, buffers_->mutable_bytes(completion.buffer, size)) && was_open;
+    }
   }
   if (completion.has_buffer) buffers_->recycle(completion.buffer);
   Socket& socket = socket_of(*connection);
+  if (!completion.has_more) socket.is_receiving = false;
+  // close_notify is an end like FIN. Behind a failure the connection closes already.
+  if (has_ended && !socket.is_dead && connection->state != proxy::ConnectionState::kClosing) {
+    return fail(*connection, socket, {});
+  }
   if (completion.has_more) return;
-  socket.is_receiving = false;
   if (completion.result == 0) return fail(*connection, socket, {});
   if (completion.result < 0) {
     const io::Error error = io::error_from_errno(completion.result);
@@ -243,7 +258,15 @@ void Shard::fail(proxy::Connection& connection, Socket& socket, io::Error error)
 }
 
 void Shard::submit_send(proxy::Connection& connection, Socket& socket) {
-  socket.sending.swap(connection.h2.output());
+  if (socket.secured == nullptr) [[likely]] {
+    socket.sending.swap(connection.h2.output());
+  } else {
+    seal_output(connection, socket);
+  }
+  submit(connection, socket);
+}
+
+void Shard::submit(proxy::Connection& connection, Socket& socket) {
   socket.is_sending = true;
   socket.send_waits = false;
   socket.sent = 0;
@@ -279,9 +302,12 @@ void Shard::on_send(proxy::Connection& connection, Socket& socket, const io::Com
 // The steps of a connection in state kClosing, each as soon as the one before allows.
 void Shard::advance_teardown(proxy::Connection& connection, Socket& socket) {
   if (connection.state != proxy::ConnectionState::kClosing) return;
-  const bool may_send = !socket.is_dead && !connection.is_linger_over && socket.fd.is_open() && !socket.is_connecting;
+  const bool may_send = !socket.is_dead && !connection.is_linger_over && socket.fd.is_open() && !socket.is_connecting &&
+                        (socket.secured == nullptr || socket.secured->state != Secured::State::kHandshaking);
   if (may_send) {
-    if (socket.is_sending || !connection.h2.output().is_empty()) return;
+    const bool can_be_sealed = socket.secured == nullptr || socket.secured->was_established;
+    if (socket.is_sending || (can_be_sealed && !connection.h2.output().is_empty())) return;
+    if (socket.secured != nullptr && say_end(connection, socket)) return;
     if (!socket.has_shut_write) {
       // The peer reads what we said last, and answers with its own end.
       io::shutdown_write(socket.fd.get());
@@ -291,7 +317,7 @@ void Shard::advance_teardown(proxy::Connection& connection, Socket& socket) {
     return;
   }
   if (socket.fd.is_open() && !socket.is_cancelling &&
-      (socket.is_receiving || socket.send_waits || socket.is_connecting)) {
+      (socket.is_receiving || socket.send_waits || socket.is_connecting || socket.is_polling)) {
     // Once the peer has sent its end, the kernel moves a send that waits to a worker thread, and on its way there the
     // cancel does not find it; without this it would wait until TCP gives up.
     if (socket.send_waits) io::shutdown_both(socket.fd.get());
@@ -299,7 +325,9 @@ void Shard::advance_teardown(proxy::Connection& connection, Socket& socket) {
     ring_.cancel_fd(socket.fd.get(), token(Operation::kCancel, connection));
   }
   // DESIGN 3.5d: nothing untaken, nothing unread.
-  if (socket.is_receiving || socket.is_sending || socket.is_connecting || socket.awaits_cancel) return;
+  if (socket.is_receiving || socket.is_sending || socket.is_connecting || socket.is_polling || socket.awaits_cancel) {
+    return;
+  }
   close_socket(connection, socket);
 }
 
@@ -308,6 +336,7 @@ void Shard::close_socket(proxy::Connection& connection, Socket& socket) {
   if (socket.is_counted) options_.placement->closed();
   if (socket.source != Source{}) options_.placement->sources.remove(socket.source);
   socket.sending.release(proxy_->memory().blocks);
+  if (socket.secured != nullptr) socket.secured->reader.release(proxy_->memory().blocks);
   socket = Socket{};
   proxy_->forget(connection);
 }

@@ -15,6 +15,7 @@ void Shard::validate() {
     if (proxy_->connections().find({slot, socket.generation}) != nullptr) continue;
     ASSERT(!socket.fd.is_open() && socket.sending.is_empty());
     ASSERT(!socket.is_receiving && !socket.is_sending && !socket.is_connecting && !socket.awaits_cancel);
+    ASSERT(!socket.is_polling && socket.secured == nullptr);
   }
   for (uint32_t listener = 0; listener < options_.listeners.size(); ++listener) {
     const bool is_ours = options_.listeners[listener] >= 0;

@@ -69,6 +69,10 @@ void Ring::poll_readable_multishot(int fd, Token token) {
   kernel().submit({Kind::kPoll, fd, token});
 }
 
+void Ring::poll_once(int fd, bool, Token token) {
+  kernel().submit({Kind::kPoll, fd, token});
+}
+
 void Ring::cancel_fd(int fd, Token token) {
   kernel().submit({Kind::kCancelFd, fd, token});
 }

@@ -1,0 +1,38 @@
+// What one socket has of TLS: the handshake while it is under way, then the records of both directions. Made when the
+// connection is, so that calls allocate nothing.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "tls/handshake.h"
+#include "tls/records.h"
+
+namespace ringway::shard {
+
+struct Secured {
+  //   handshaking --> open --> ended (the peer's last record has come, or one that is not in order)
+  //        |                     ^
+  //        +----- failure -------+
+  enum class State : uint8_t { kHandshaking, kOpen, kEnded };
+
+  // A sound peer sends none of these many times in a row; they cost work and bring nothing.
+  static constexpr uint32_t kIdleRecordsMax = 32;
+  // A message may be cut over records (RFC 8446 section 5.1); what is gathered of one is bounded.
+  static constexpr size_t kMessageSizeMax = 32 * 1024;
+
+  State state = State::kHandshaking;
+  bool was_established = false;       // there are keys: what is written is sealed
+  bool owes_key_update = false;       // the peer has asked for new keys of ours
+  bool has_said_end = false;          // an alert has been written
+  tls::Alert closing_alert = tls::Alert::kCloseNotify;
+  uint32_t idle_records = 0;          // empty ones and key changes in a row
+  // Behind the handshake: of a client of TLS 1.3 until a ticket has come, else null.
+  std::unique_ptr<tls::Handshake> handshake;
+  std::vector<uint8_t> message;       // the part that has come of a handshake message behind the handshake
+  tls::RecordReader reader;
+  tls::RecordWriter writer;
+};
+
+}  // namespace ringway::shard
