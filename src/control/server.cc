@@ -17,6 +17,7 @@
 
 #include "base/units.h"
 #include "h2/limits.h"
+#include "tls/kernel.h"
 
 namespace ringway::control {
 namespace {
@@ -67,6 +68,7 @@ std::expected<std::unique_ptr<Server>, std::string> Server::create(const config:
   if (!memory_watch) return std::unexpected(memory_watch.error());
   server->memory_watch_ = std::move(*memory_watch);
   if (auto read = server->read_credentials(); !read) return std::unexpected(read.error());
+  server->plan_kernel_tls();
   if (auto opened = server->open_listeners(); !opened) return std::unexpected(opened.error());
   if (auto made = server->make_shards(); !made) return std::unexpected(made.error());
   return server;
@@ -116,6 +118,33 @@ std::expected<void, std::string> Server::read_credentials() {
   return {};
 }
 
+// Where records are sealed and opened is said once, and why where it is not what was asked for (DESIGN 3.11).
+void Server::plan_kernel_tls() {
+  const auto is_made = [](const auto& credentials) { return static_cast<bool>(credentials); };
+  const bool is_used =
+      std::ranges::any_of(listener_credentials_, is_made) || std::ranges::any_of(cluster_credentials_, is_made);
+  const config::KtlsMode mode = snapshot_.shards.ktls;
+  if (!is_used || mode == config::KtlsMode::kOff) return;
+  const tls::KernelSupport found = tls::find_kernel_support();
+  const bool is_auto = mode == config::KtlsMode::kAuto;
+  kernel_tls_.sends = found.can_send && (!is_auto || found.is_sound);
+  kernel_tls_.receives = kernel_tls_.sends && mode == config::KtlsMode::kRxTx && found.can_receive;
+  kernel_tls_.can_rekey = found.can_rekey;
+  const auto level = is_auto ? config::LogLevel::kInfo : config::LogLevel::kWarn;
+  if (!found.can_send) {
+    error_log_.write(level, fmt::format("kernel TLS: records stay in user space: {}", found.cause));
+  } else if (!kernel_tls_.sends) {
+    error_log_.write(level, fmt::format("kernel TLS: records stay in user space: Linux {} is older than 6.12.44, which "
+                                        "mends faults of it (--ktls tx takes it all the same)",
+                                        found.release));
+  } else if (mode == config::KtlsMode::kRxTx && !found.can_receive) {
+    error_log_.write(level, "kernel TLS: this kernel seals records and cannot open them");
+  } else {
+    error_log_.write(config::LogLevel::kInfo,
+                     fmt::format("kernel TLS: the kernel {} records", kernel_tls_.receives ? "seals and opens" : "seals"));
+  }
+}
+
 std::expected<void, std::string> Server::make_shards() {
   const uint32_t count = snapshot_.shards.count;
   placement_ = std::make_unique<shard::Placement>(count);
@@ -137,6 +166,7 @@ std::expected<void, std::string> Server::make_shards() {
     for (const auto& mailbox : mailboxes_) options.mailboxes.push_back(mailbox.get());
     options.listener_credentials = listener_credentials_;
     options.cluster_credentials = cluster_credentials_;
+    options.kernel_tls = kernel_tls_;
     options.placement = placement_.get();
     options.log = &log_thread_->add_port();
     options.seed = (uint64_t{random()} << 32) | random();
@@ -290,6 +320,37 @@ std::string Server::limits_met() const {
   return text + "},";
 }
 
+// Of connections with TLS.
+std::string Server::secured() const {
+  uint64_t handshakes = 0;
+  uint64_t resumed = 0;
+  uint64_t failed = 0;
+  uint64_t sealed[tls::kCipherCount] = {};
+  uint64_t opened[tls::kCipherCount] = {};
+  uint64_t without[static_cast<size_t>(shard::KernelRefusal::kCount)] = {};
+  for (const auto& shard : shards_) {
+    const shard::ShardCounters& s = shard->counters();
+    handshakes += s.handshakes;
+    resumed += s.handshakes_resumed;
+    failed += s.handshakes_failed;
+    for (size_t i = 0; i < tls::kCipherCount; ++i) {
+      sealed[i] += s.kernel_send[i];
+      opened[i] += s.kernel_receive[i];
+    }
+    for (size_t i = 0; i < std::size(without); ++i) without[i] += s.kernel_without[i];
+  }
+  const auto by_cipher = [](const uint64_t (&counts)[tls::kCipherCount]) {
+    std::string text;
+    for (size_t i = 0; i < tls::kCipherCount; ++i) {
+      text += fmt::format(R"({}"{}":{})", i == 0 ? "" : ",", tls::name_of(static_cast<tls::Cipher>(i)), counts[i]);
+    }
+    return text;
+  };
+  return fmt::format(
+      R"("tls":{{"handshakes":{},"resumed":{},"failed":{},"kernel_tx":{{{}}},"kernel_rx":{{{}}},"user_space":{{"not_planned":{},"tls_1_2":{},"refused":{}}}}},)",
+      handshakes, resumed, failed, by_cipher(sealed), by_cipher(opened), without[0], without[1], without[2]);
+}
+
 std::string Server::statistics() const {
   shard::ShardCounters shard_sum;
   io::RingCounters ring_sum;
@@ -346,6 +407,7 @@ std::string Server::statistics() const {
       proxy_sum.downstream_connections, proxy_sum.upstream_connections, proxy_sum.connect_failures,
       log_thread_->counters().access_lines_dropped);
   text += limits_met();
+  text += secured();
   text += refusals();
   text += fmt::format(R"("hop_us":{{"count":{},"mean":{:.1f},"p50":{:.1f},"p90":{:.1f},"p99":{:.1f},"max":{:.1f}}}}})",
                       hop_times.count(), hop_times.mean() / 1e3, microseconds(50), microseconds(90), microseconds(99),

@@ -39,6 +39,7 @@ class Server {
 
   std::expected<void, std::string> open_listeners();
   std::expected<void, std::string> read_credentials();
+  void plan_kernel_tls();
   std::expected<void, std::string> make_shards();
   void wait_for_signal();
   void on_signal(int signal);
@@ -46,6 +47,7 @@ class Server {
   void post_to_all(shard::MessageKind kind, uint32_t value = 0);
   std::string refusals() const;
   std::string limits_met() const;
+  std::string secured() const;
   bool have_all_stopped() const noexcept { return stopped_count_.load() == shards_.size(); }
   void watch_memory(uint64_t now_ns);
   uint32_t sockets_max() const;
@@ -57,6 +59,7 @@ class Server {
   // By the snapshot's order; empty references: without TLS.
   std::vector<tls::CredentialsRef<tls::ServerCredentials>> listener_credentials_;
   std::vector<tls::CredentialsRef<tls::ClientCredentials>> cluster_credentials_;
+  shard::KernelPlan kernel_tls_;
   std::vector<std::vector<io::Fd>> listeners_;  // per listener: one socket, or one per shard
   std::vector<std::unique_ptr<shard::Mailbox>> mailboxes_;
   std::unique_ptr<shard::Placement> placement_;

@@ -124,6 +124,12 @@ void Proxy::secured(Connection& connection, uint64_t now_ns) {
   if (!is_draining_) timers_.arm(connection, now_ns + snapshot_.limits.preface_timeout_ns);
 }
 
+void Proxy::retire_keys(Connection& connection, uint64_t now_ns) {
+  if (connection.state != ConnectionState::kOpen) return;
+  if (connection.is_upstream()) return retire(connection, now_ns);
+  if (!connection.awaits_drain_ping) begin_drain_step(connection, "its keys are used up", now_ns);
+}
+
 void Proxy::secure_failed(Connection& connection, std::string_view why, uint64_t now_ns) {
   if (connection.state == ConnectionState::kClosing) return;
   ++counters_.tls_failures;

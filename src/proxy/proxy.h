@@ -65,6 +65,8 @@ class Proxy {
                               uint64_t now_ns);
   // TLS with a client is established: what it says from here on is HTTP/2.
   void secured(Connection& connection, uint64_t now_ns);
+  // The keys of its TLS connection have served long enough, and there can be no others: its calls end, others go elsewhere.
+  void retire_keys(Connection& connection, uint64_t now_ns);
   // TLS failed, in the handshake or behind it; `why` is a sentence without a period.
   void secure_failed(Connection& connection, std::string_view why, uint64_t now_ns);
   // The end of the peer's bytes (no error), or a failure: every call on it is ended, the connection is to be closed.

@@ -23,6 +23,9 @@ struct Secured {
   static constexpr size_t kMessageSizeMax = 32 * 1024;
 
   State state = State::kHandshaking;
+  bool is_kernel_send = false;     // the kernel seals what is written
+  bool is_kernel_receive = false;  // … and opens what comes
+  uint64_t kernel_records = 0;     // sealed by the kernel under its present keys, at most
   bool was_established = false;       // there are keys: what is written is sealed
   bool owes_key_update = false;       // the peer has asked for new keys of ours
   bool has_said_end = false;          // an alert has been written

@@ -33,6 +33,16 @@
 
 namespace ringway::shard {
 
+// Which records are the kernel's (--ktls, as far as this kernel goes).
+struct KernelPlan {
+  bool sends = false;
+  bool receives = false;
+  bool can_rekey = false;
+};
+
+// Why a connection's records stay in user space.
+enum class KernelRefusal : uint8_t { kNotPlanned, kVersion, kRefused, kCount };
+
 struct ShardCounters {
   uint64_t turns = 0;
   uint64_t sends = 0;
@@ -46,6 +56,9 @@ struct ShardCounters {
   uint64_t handshakes = 0;     // of TLS, both sides, that ended well
   uint64_t handshakes_resumed = 0;
   uint64_t handshakes_failed = 0;
+  uint64_t kernel_send[tls::kCipherCount] = {};     // connections whose records the kernel seals, by cipher
+  uint64_t kernel_receive[tls::kCipherCount] = {};  // … opens
+  uint64_t kernel_without[static_cast<size_t>(KernelRefusal::kCount)] = {};  // connections without either, by cause
 };
 
 class Shard {
@@ -58,6 +71,7 @@ class Shard {
     // By the snapshot's order; empty references: without TLS.
     std::vector<tls::CredentialsRef<tls::ServerCredentials>> listener_credentials;
     std::vector<tls::CredentialsRef<tls::ClientCredentials>> cluster_credentials;
+    KernelPlan kernel_tls;
     Placement* placement = nullptr;
     proxy::LogPort* log = nullptr;
     uint64_t seed = 0;
@@ -159,6 +173,11 @@ class Shard {
   size_t read_for_handshake(proxy::Connection& connection, Socket& socket, std::span<uint8_t> into);
   bool read_proxy_header(proxy::Connection& connection, Socket& socket);
   bool send_for_handshake(proxy::Connection& connection, Socket& socket);
+  bool hand_over_to_kernel(proxy::Connection& connection, Socket& socket);
+  bool on_kernel_record(proxy::Connection& connection, Socket& socket);
+  void note_kernel_records(proxy::Connection& connection, Secured& secured, size_t bytes);
+  bool give_receive_keys(proxy::Connection& connection, Secured& secured);
+  bool update_kernel_keys(proxy::Connection& connection, Socket& socket);
   void finish_handshake(proxy::Connection& connection, Socket& socket);
   void fail_handshake(proxy::Connection& connection, Socket& socket, std::string_view why);
   bool receive_records(proxy::Connection& connection, Secured& secured, std::span<uint8_t> bytes);

@@ -222,7 +222,7 @@ void Shard::on_recv(proxy::Connection* connection, const io::Completion& complet
     const auto size = static_cast<size_t>(completion.result);
     counters_.recv_bytes += size;
     Secured* const secured = socket_of(*connection).secured.get();
-    if (secured == nullptr) [[likely]] {
+    if (secured == nullptr || (secured->is_kernel_receive && secured->state == Secured::State::kOpen)) [[likely]] {
       proxy_->receive(*connection, buffers_->bytes(completion.buffer, size), now_ns_);
     } else {
       const bool was_open = secured->state == Secured::State::kOpen;
@@ -237,6 +237,11 @@ void Shard::on_recv(proxy::Connection* connection, const io::Completion& complet
     return fail(*connection, socket, {});
   }
   if (completion.has_more) return;
+  const bool is_record = completion.result == -EIO && socket.secured != nullptr && socket.secured->is_kernel_receive;
+  if (is_record && !socket.is_dead) {
+    if (on_kernel_record(*connection, socket)) rearm_.push_back(connection->handle);
+    return;
+  }
   if (completion.result == 0) return fail(*connection, socket, {});
   if (completion.result < 0) {
     const io::Error error = io::error_from_errno(completion.result);
@@ -272,6 +277,12 @@ void Shard::submit(proxy::Connection& connection, Socket& socket) {
   socket.sent = 0;
   ++counters_.sends;
   counters_.send_bytes += socket.sending.size();
+  if (socket.secured != nullptr && socket.secured->is_kernel_send) {
+    // The kernel refuses MSG_WAITALL on such a socket: each send posts its completion, and we go on where it stopped.
+    note_kernel_records(connection, *socket.secured, socket.sending.size());
+    socket.send_waits = true;
+    return ring_.send_some(socket.fd.get(), socket.sending.bytes(), token(Operation::kSend, connection));
+  }
   socket.send_mark = ring_.send_or_report(socket.fd.get(), socket.sending.bytes(), token(Operation::kSend, connection));
   unsettled_.push_back(connection.handle);
 }
@@ -287,8 +298,10 @@ void Shard::on_send(proxy::Connection& connection, Socket& socket, const io::Com
     socket.send_waits = true;
     connection.is_socket_writable = false;
     connection.h2.set_write_blocked(true);
-    ring_.send_waiting(socket.fd.get(), socket.sending.bytes().subspan(socket.sent),
-                       token(Operation::kSend, connection));
+    const std::span<const uint8_t> rest = socket.sending.bytes().subspan(socket.sent);
+    const bool is_kernel_send = socket.secured != nullptr && socket.secured->is_kernel_send;
+    if (is_kernel_send) return ring_.send_some(socket.fd.get(), rest, token(Operation::kSend, connection));
+    ring_.send_waiting(socket.fd.get(), rest, token(Operation::kSend, connection));
     return;
   }
   socket.is_sending = socket.send_waits = false;

@@ -5,6 +5,7 @@
 #include "base/units.h"
 #include "shard/shard.h"
 #include "tls/alert_text.h"
+#include "tls/kernel.h"
 
 namespace ringway::shard {
 namespace {
@@ -145,6 +146,7 @@ void Shard::finish_handshake(proxy::Connection& connection, Socket& socket) {
   secured.writer.start(handshake.write_keys());
   secured.state = Secured::State::kOpen;
   secured.was_established = true;
+  if (!hand_over_to_kernel(connection, socket)) return;
   arm_recv(connection, socket);
   if (connection.is_upstream()) {
     if (handshake.version() == tls::Version::kTls12) {
@@ -158,6 +160,108 @@ void Shard::finish_handshake(proxy::Connection& connection, Socket& socket) {
   connection.client_certificate = handshake.client_certificate_text();
   secured.handshake.reset();
   proxy_->secured(connection, now_ns_);
+}
+
+// The keys go to the kernel, as far as planned. No receive is under way: the socket was polled. Where the kernel refuses,
+// records stay in user space, which is counted and, at first, said. False: the connection is at its end.
+bool Shard::hand_over_to_kernel(proxy::Connection& connection, Socket& socket) {
+  Secured& secured = *socket.secured;
+  const KernelPlan& plan = options_.kernel_tls;
+  const auto stay = [this](KernelRefusal cause) {
+    ++counters_.kernel_without[static_cast<size_t>(cause)];
+    return true;
+  };
+  if ((!plan.sends && !plan.receives) || connection.peer.is_unix()) return stay(KernelRefusal::kNotPlanned);
+  const tls::TrafficKeys& keys = secured.writer.keys();
+  if (keys.version != tls::Version::kTls13) return stay(KernelRefusal::kVersion);
+  const int fd = socket.fd.get();
+  io::Error error = tls::attach_kernel_tls(fd);
+  // Kernels that cannot receive refuse that first, when nothing has been given away yet.
+  if (!error && plan.receives) error = tls::give_keys(fd, tls::Direction::kReceive, secured.reader.keys());
+  secured.is_kernel_receive = !error && plan.receives;
+  if (!error) error = tls::give_keys(fd, tls::Direction::kSend, keys);
+  secured.is_kernel_send = !error;
+  const auto cipher = static_cast<size_t>(keys.cipher);
+  if (!error) {
+    ++counters_.kernel_send[cipher];
+    if (secured.is_kernel_receive) ++counters_.kernel_receive[cipher];
+    return true;
+  }
+  if (counters_.kernel_without[static_cast<size_t>(KernelRefusal::kRefused)] == 0) {
+    log_limit("shard {}: the kernel refuses TLS with {}: {}; records stay in user space (--ktls)", options_.index,
+              tls::name_of(keys.cipher), io::describe(error));
+  }
+  stay(KernelRefusal::kRefused);
+  if (!secured.is_kernel_receive) return true;
+  // One direction is the kernel's and the other cannot be: this kernel was found to do both.
+  secured.state = Secured::State::kEnded;
+  secured.has_said_end = true;
+  proxy_->secure_failed(connection, "the kernel has taken the keys of one direction alone", now_ns_);
+  return false;
+}
+
+bool Shard::give_receive_keys(proxy::Connection& connection, Secured& secured) {
+  return !tls::give_keys(socket_of(connection).fd.get(), tls::Direction::kReceive, secured.reader.keys());
+}
+
+// A receive has stopped at a record that is not data. True: it goes on.
+bool Shard::on_kernel_record(proxy::Connection& connection, Socket& socket) {
+  Secured& secured = *socket.secured;
+  uint8_t buffer[tls::kPlaintextSizeMax];
+  tls::Opened opened;
+  opened.kind = tls::Opened::Kind::kRecord;
+  const int32_t size = tls::receive_kernel_record(socket.fd.get(), buffer, opened.type);
+  if (size < 0) {
+    const io::Error error = io::error_from_errno(size);
+    if (error.kind == io::ErrorKind::kWouldBlock) return true;
+    fail(connection, socket, error);
+    return false;
+  }
+  opened.plain = {buffer, static_cast<size_t>(size)};
+  if (opened.type == tls::ContentType::kData) {
+    proxy_->receive(connection, opened.plain, now_ns_);
+  } else {
+    receive_control(connection, secured, opened);
+  }
+  if (secured.state == Secured::State::kOpen) return true;
+  if (connection.state == proxy::ConnectionState::kClosing) {
+    // Nothing more is read of it.
+    socket.is_dead = socket.is_dead || secured.has_said_end;
+    advance_teardown(connection, socket);
+  } else {
+    fail(connection, socket, {});
+  }
+  return false;
+}
+
+// Keys serve for a bounded number of records; each send makes one for every 16 KiB, and one for the rest.
+void Shard::note_kernel_records(proxy::Connection& connection, Secured& secured, size_t bytes) {
+  secured.kernel_records += bytes / tls::kPlaintextSizeMax + 1;
+  if (secured.kernel_records < tls::kRecordsPerKeyMax) [[likely]]
+    return;
+  if (options_.kernel_tls.can_rekey) {
+    secured.owes_key_update = true;
+  } else {
+    proxy_->retire_keys(connection, now_ns_);
+  }
+}
+
+// Says that new keys follow, under the old ones, then gives the kernel the new ones. While no send is under way.
+bool Shard::update_kernel_keys(proxy::Connection& connection, Socket& socket) {
+  Secured& secured = *socket.secured;
+  const uint8_t message[] = {kHandshakeKeyUpdate, 0, 0, 1, 0};
+  const int32_t sent = tls::send_kernel_record(socket.fd.get(), tls::ContentType::kHandshake, message);
+  // Without room now: with the next flush.
+  if (sent < 0 && io::error_from_errno(sent).kind == io::ErrorKind::kWouldBlock) return true;
+  secured.owes_key_update = false;
+  secured.kernel_records = 0;
+  secured.writer.start(tls::updated(secured.writer.keys()));
+  if (sent == sizeof message && !tls::give_keys(socket.fd.get(), tls::Direction::kSend, secured.writer.keys())) {
+    return true;
+  }
+  secured.has_said_end = true;
+  break_records(connection, secured, tls::Alert::kInternalError, "the kernel does not take new keys");
+  return false;
 }
 
 // Its last words are an alert; the peer has time to read it.
@@ -254,6 +358,13 @@ void Shard::receive_message(proxy::Connection& connection, Secured& secured, std
     return break_records(connection, secured, tls::Alert::kUnexpectedMessage, "a handshake message that has no place");
   }
   secured.reader.update_keys();
+  if (secured.is_kernel_receive || (secured.is_kernel_send && message[4] != 0)) {
+    // Towards a peer that cannot be given new keys nothing more may be said, and it may say nothing more.
+    if (!options_.kernel_tls.can_rekey || (secured.is_kernel_receive && !give_receive_keys(connection, secured))) {
+      return break_records(connection, secured, tls::Alert::kCloseNotify,
+                           "it asks for new keys, which this kernel (before Linux 6.14) cannot take");
+    }
+  }
   if (message[4] == 0) return;
   secured.owes_key_update = true;
   if (!static_cast<proxy::DirtyLink&>(connection).is_linked()) proxy_->dirty.push_back(connection);
@@ -269,6 +380,7 @@ void Shard::break_records(proxy::Connection& connection, Secured& secured, tls::
 void Shard::seal_output(proxy::Connection& connection, Socket& socket) {
   Secured& secured = *socket.secured;
   base::BlockPool& pool = proxy_->memory().blocks;
+  if (secured.is_kernel_send) return socket.sending.swap(connection.h2.output());
   if (secured.owes_key_update) {
     secured.writer.update_keys(socket.sending, pool);
     secured.owes_key_update = false;
@@ -282,6 +394,12 @@ bool Shard::say_end(proxy::Connection& connection, Socket& socket) {
   Secured& secured = *socket.secured;
   if (!secured.was_established || secured.has_said_end) return false;
   secured.has_said_end = true;
+  if (secured.is_kernel_send) {
+    const bool is_end = secured.closing_alert == tls::Alert::kCloseNotify;
+    const uint8_t alert[] = {static_cast<uint8_t>(is_end ? 1 : 2), static_cast<uint8_t>(secured.closing_alert)};
+    tls::send_kernel_record(socket.fd.get(), tls::ContentType::kAlert, alert);
+    return false;
+  }
   secured.writer.write_alert(secured.closing_alert, socket.sending, proxy_->memory().blocks);
   submit(connection, socket);
   return true;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -11,6 +12,7 @@ namespace ringway::tls {
 
 enum class Version : uint8_t { kTls12, kTls13 };
 enum class Cipher : uint8_t { kAes128Gcm, kAes256Gcm, kChaCha20Poly1305 };
+inline constexpr size_t kCipherCount = 3;
 
 std::string_view name_of(Version version) noexcept;  // as in "TLSv1.3"
 std::string_view name_of(Cipher cipher) noexcept;    // as in "AES-128-GCM"
