@@ -9,6 +9,7 @@
 
 #include "config/limit_fields.h"
 #include "config/values.h"
+#include "config/words.h"
 
 namespace ringway::config {
 namespace {
@@ -86,6 +87,16 @@ void check_clusters(const Draft& draft, Report& report) {
   }
 }
 
+// What a mode does with the certificates of clients says nothing where none shows one.
+void check_client_cert(const ListenerDraft& draft, const ListenerConfig& config, Report& report) {
+  if (config.forwarded.client_cert == ClientCertHeader::kSanitize) return;
+  if (config.tls && config.tls->client_certificate != ClientCertificate::kOff) return;
+  report.add(draft.client_cert_place,
+             fmt::format("the clients of this listener are not asked for a certificate, which {} is about, allowed: "
+                         "sanitize, or with tls.client_ca: FILE",
+                         quote(client_cert_text(config.forwarded.client_cert))));
+}
+
 std::string cluster_names(const Draft& draft) {
   std::vector<std::string> names;
   for (const ClusterDraft& cluster : draft.clusters) {
@@ -149,15 +160,20 @@ Snapshot resolve(Draft draft, const Host& host, Report& report) {
   for (const ListenerDraft& listener : draft.listeners) {
     ListenerConfig& config = snapshot.listeners.emplace_back();
     config.address = listener.address;
+    if (listener.tls) config.tls = resolve_tls(*listener.tls, report);
     config.sources = listener.sources;
     config.forwarded = listener.forwarded;
+    check_client_cert(listener, config, report);
     for (const RouteDraft& route : listener.routes) {
       RouteConfig& resolved = config.routes.emplace_back(route.config);
       resolved.cluster = resolve_cluster(draft, route, report);
       resolved.name = route_name(resolved);
     }
   }
-  for (const ClusterDraft& cluster : draft.clusters) snapshot.clusters.push_back(cluster.config);
+  for (const ClusterDraft& cluster : draft.clusters) {
+    ClusterConfig& config = snapshot.clusters.emplace_back(cluster.config);
+    if (cluster.tls) config.tls = resolve_tls(*cluster.tls, config.endpoints, report);
+  }
   return snapshot;
 }
 

@@ -9,6 +9,7 @@
 
 #include "config/report.h"
 #include "config/snapshot.h"
+#include "config/tls_draft.h"
 
 namespace ringway::config {
 
@@ -22,18 +23,22 @@ struct ListenerDraft {
   io::Address address;
   Place place;
   SourceOptions sources;
+  std::optional<ListenerTlsDraft> tls;
   ForwardedOptions forwarded;
+  Place client_cert_place;  // of forwarded.client_cert
   std::vector<RouteDraft> routes;
 };
 
 struct ClusterDraft {
-  ClusterConfig config;
-  Place place;  // of the name
+  ClusterConfig config;  // all but tls
+  Place place;           // of the name
+  std::optional<ClusterTlsDraft> tls;
 };
 
 enum class Pinning : uint8_t { kAutomatic, kNone, kList };
 
 struct Draft {
+  std::string directory;                // of the file, absolute: where its relative file names begin
   Snapshot snapshot;                    // all but shards.count, shards.cpus, listeners and clusters
   std::optional<uint32_t> shard_count;  // nothing: auto
   Place shard_count_place;

@@ -12,8 +12,9 @@ namespace ringway::config {
 namespace {
 
 void read_shards(const Element& element, Draft& draft, Report& report) {
-  const Map map(element, report,
-                {"count", "cpus", "accept", "busy_poll", "min_wait", "napi", "ring_entries", "recv_buffers", "memory"});
+  const Map map(
+      element, report,
+      {"count", "cpus", "accept", "busy_poll", "min_wait", "napi", "ring_entries", "recv_buffers", "memory", "ktls"});
   ShardOptions& shards = draft.snapshot.shards;
   if (const auto count = map.find("count")) {
     draft.shard_count_place = count->place;
@@ -36,6 +37,7 @@ void read_shards(const Element& element, Draft& draft, Report& report) {
   read_limited(map.find("ring_entries"), report, LimitId::kRingEntries, shards.ring_entries);
   read_limited(map.find("recv_buffers"), report, LimitId::kRecvBuffers, shards.recv_buffers);
   read_limited(map.find("memory"), report, LimitId::kMemory, shards.memory_bytes);
+  read_value(map.find("ktls"), report, kKtlsWords, parse_ktls, shards.ktls);
 }
 
 void read_limits(const Element& element, Draft& draft, Report& report) {

@@ -163,10 +163,15 @@ std::optional<RouteDraft> read_route(const Element& element, Report& report) {
   return route;
 }
 
-void read_forwarded(const Element& element, ForwardedOptions& forwarded, Report& report) {
-  const Map map(element, report, {"x_forwarded_for", "x_forwarded_proto"}, {"client_cert"});
+void read_forwarded(const Element& element, ListenerDraft& listener, Report& report) {
+  const Map map(element, report, {"x_forwarded_for", "x_forwarded_proto", "client_cert"});
+  ForwardedOptions& forwarded = listener.forwarded;
   read_value(map.find("x_forwarded_for"), report, kForwardedForWords, parse_forwarded_for, forwarded.x_forwarded_for);
   read_value(map.find("x_forwarded_proto"), report, kBooleanWords, parse_switch, forwarded.x_forwarded_proto);
+  if (const auto client_cert = map.find("client_cert")) {
+    listener.client_cert_place = client_cert->place;
+    read_value(client_cert, report, kClientCertWords, parse_client_cert, forwarded.client_cert);
+  }
 }
 
 void read_networks(const std::optional<Element>& element, std::vector<io::Network>& networks, Report& report) {
@@ -186,7 +191,7 @@ void read_sources(const Map& map, SourceOptions& sources, Report& report) {
 }
 
 void read_listener(const Element& element, Draft& draft, Report& report) {
-  const Map map(element, report, {"address", "proxy_protocol", "allow", "deny", "forwarded", "routes"}, {"tls"});
+  const Map map(element, report, {"address", "proxy_protocol", "allow", "deny", "tls", "forwarded", "routes"});
   ListenerDraft listener;
   const size_t count_before = report.count();
   const auto address = map.require("address", kAddressWords);
@@ -194,7 +199,8 @@ void read_listener(const Element& element, Draft& draft, Report& report) {
   const bool has_address = report.count() == count_before;
   if (address) listener.place = address->place;
   read_sources(map, listener.sources, report);
-  if (const auto forwarded = map.find("forwarded")) read_forwarded(*forwarded, listener.forwarded, report);
+  if (const auto tls = map.find("tls")) listener.tls = read_listener_tls(*tls, draft.directory, report);
+  if (const auto forwarded = map.find("forwarded")) read_forwarded(*forwarded, listener, report);
   if (const auto routes = map.require("routes", kRoutesWords)) {
     for (const Element& item : items(*routes, report, kRoutesWords)) {
       if (auto route = read_route(item, report)) listener.routes.push_back(*std::move(route));
@@ -237,9 +243,9 @@ void read_connections(const Element& element, ClusterConfig& cluster, Report& re
 
 void read_cluster(const Element& element, Draft& draft, Report& report) {
   constexpr std::string_view kEndpointsWords = "a list of at least one {address, weight}";
-  const Map map(element, report, {"name", "policy", "endpoints", "connections"},
-                {"slow_start", "panic", "localities", "tls", "health_check", "outlier", "circuit_breakers"});
-  ClusterDraft cluster{initial_cluster(""), element.place};
+  const Map map(element, report, {"name", "policy", "endpoints", "tls", "connections"},
+                {"slow_start", "panic", "localities", "health_check", "outlier", "circuit_breakers"});
+  ClusterDraft cluster{initial_cluster(""), element.place, {}};
   const auto name = map.require("name", kClusterNameWords);
   if (name) cluster.place = name->place;
   cluster.config.name = checked_text(name, report, is_cluster_name, "a name", kClusterNameWords).value_or("");
@@ -247,6 +253,7 @@ void read_cluster(const Element& element, Draft& draft, Report& report) {
   if (const auto endpoints = map.require("endpoints", kEndpointsWords)) {
     for (const Element& item : items(*endpoints, report, kEndpointsWords)) read_endpoint(item, cluster.config, report);
   }
+  if (const auto tls = map.find("tls")) cluster.tls = read_cluster_tls(*tls, draft.directory, report);
   if (const auto connections = map.find("connections")) read_connections(*connections, cluster.config, report);
   draft.clusters.push_back(std::move(cluster));
 }
@@ -254,13 +261,13 @@ void read_cluster(const Element& element, Draft& draft, Report& report) {
 }  // namespace
 
 void read_listeners(const Element& list, Draft& draft, Report& report) {
-  for (const Element& item : items(list, report, "a list of at least one {address, forwarded, routes}")) {
+  for (const Element& item : items(list, report, "a list of at least one {address, tls, forwarded, routes}")) {
     read_listener(item, draft, report);
   }
 }
 
 void read_clusters(const Element& list, Draft& draft, Report& report) {
-  for (const Element& item : items(list, report, "a list of {name, policy, endpoints, connections}")) {
+  for (const Element& item : items(list, report, "a list of {name, policy, endpoints, tls, connections}")) {
     read_cluster(item, draft, report);
   }
 }

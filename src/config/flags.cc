@@ -5,10 +5,13 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <memory>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
+#include "config/flags_tls.h"
 #include "config/limits.h"
 #include "config/values.h"
 #include "config/words.h"
@@ -18,8 +21,10 @@ namespace {
 
 // One value of one flag. `error` is set instead of throwing, because a run reports all that is wrong.
 struct Setting {
+  std::string_view name;  // of the flag
   std::string_view value;
   Draft& draft;
+  TlsFlags& tls;
   std::string error;
 
   template <typename T, typename Out>
@@ -82,6 +87,35 @@ void apply_upstream_connections(Setting& setting) {
   for (ClusterDraft& cluster : setting.draft.clusters) cluster.config.connections_per_shard = per_shard;
 }
 
+// Where relative file names of flags begin; those of the file begin where it lies.
+std::string working_directory() {
+  std::error_code error;
+  return std::filesystem::current_path(error).string();
+}
+
+void take_file(Setting& setting, FileDraft& file) {
+  file.place = {std::string(setting.name)};
+  setting.take(parse_file(setting.value, working_directory()), file.path);
+}
+
+template <FileDraft TlsFlags::* kFile>
+void apply_file(Setting& setting) {
+  take_file(setting, setting.tls.*kFile);
+}
+template <CertificateDraft TlsFlags::* kPair>
+void apply_certificate(Setting& setting) {
+  take_file(setting, (setting.tls.*kPair).certificate);
+}
+template <CertificateDraft TlsFlags::* kPair>
+void apply_private_key(Setting& setting) {
+  take_file(setting, (setting.tls.*kPair).private_key);
+}
+
+void apply_server_name(Setting& setting) {
+  setting.tls.upstream_server_name_place = {std::string(setting.name)};
+  setting.take(parse_server_name(setting.value), setting.tls.upstream_server_name);
+}
+
 template <LimitId kId>
 std::string initial_number() {
   return format_limited(kId, initial(kId));
@@ -90,6 +124,22 @@ std::string initial_number() {
 constexpr std::array kFlags = {
     Flag{kListen, "ADDR", "accept calls here: HOST:PORT, [V6]:PORT, unix:PATH; may be repeated", nullptr, nullptr},
     Flag{kUpstream, "ADDR[,weight=N]", "an endpoint of the cluster; may be repeated", nullptr, nullptr},
+    Flag{"--tls-cert", "FILE", "speak TLS to clients, with this certificate and its chain (PEM)",
+         apply_certificate<&TlsFlags::server>, nullptr},
+    Flag{"--tls-key", "FILE", "the private key of --tls-cert (PEM)", apply_private_key<&TlsFlags::server>, nullptr},
+    Flag{"--tls-client-ca", "FILE", "take only clients with a certificate of these authorities (PEM)",
+         apply_file<&TlsFlags::client_ca>, nullptr},
+    Flag{"--upstream-ca", "FILE", "authorities of the endpoints' certificates (PEM)",
+         apply_file<&TlsFlags::upstream_ca>, [] { return std::string("the system's"); }},
+    Flag{"--upstream-cert", "FILE", "show endpoints this certificate and its chain (PEM)",
+         apply_certificate<&TlsFlags::upstream_client>, nullptr},
+    Flag{"--upstream-key", "FILE", "the private key of --upstream-cert (PEM)",
+         apply_private_key<&TlsFlags::upstream_client>, nullptr},
+    Flag{"--upstream-server-name", "NAME", "what the endpoints' certificates have to be for", apply_server_name,
+         [] { return std::string("the endpoint's host"); }},
+    Flag{"--ktls", "MODE", "what the kernel encrypts of a TLS connection: off, tx, rxtx or auto",
+         [](Setting& s) { s.take(parse_ktls(s.value), s.draft.snapshot.shards.ktls); },
+         [] { return std::string(ktls_text(ShardOptions{}.ktls)); }},
     Flag{"--policy", "NAME", "how a cluster picks an endpoint: round_robin", apply_policy,
          [] { return std::string(policy_text(ClusterConfig{}.policy)); }},
     Flag{"--upstream-connections", "N", "connections per shard and endpoint", apply_upstream_connections,
@@ -138,9 +188,7 @@ constexpr std::array kFlags = {
 };
 
 // Flags of the design that this version does not have.
-constexpr std::array<std::string_view, 10> kLaterFlags = {
-    "--tls-cert",      "--tls-key",      "--tls-client-ca",        "--upstream-tls", "--upstream-ca",
-    "--upstream-cert", "--upstream-key", "--upstream-server-name", "--ktls",         "--admin"};
+constexpr std::array<std::string_view, 1> kLaterFlags = {"--admin"};
 
 constexpr std::string_view kFooter =
     "Addresses are IP addresses or localhost. Flags win over the file. SIGTERM and SIGINT drain and exit.\n"
@@ -182,6 +230,7 @@ struct Switches {
   bool help = false;
   bool print_limits = false;
   bool stats_at_exit = false;
+  bool upstream_tls = false;
 };
 
 Task task_of(const Switches& switches) {
@@ -253,7 +302,7 @@ void apply_upstreams(const Flags& flags, Draft& draft, Report& report) {
                            draft.clusters.size()));
     return;
   }
-  if (draft.clusters.empty()) draft.clusters.push_back({initial_cluster("default"), {std::string(kUpstream)}});
+  if (draft.clusters.empty()) draft.clusters.push_back({initial_cluster("default"), {std::string(kUpstream)}, {}});
   draft.clusters[0].config.endpoints = std::move(endpoints);
 }
 
@@ -322,6 +371,7 @@ Flags parse_flags(int argc, const char* const* argv, Report& report) {
   }
   app.add_option(std::string(kConfig), files, "configuration file (YAML)")->type_name("FILE")->allow_extra_args(false);
   Switches switches;
+  app.add_flag("--upstream-tls", switches.upstream_tls, "speak TLS to the endpoints");
   app.add_flag("--check", switches.check, "check file and flags, print the effective configuration, exit");
   app.add_flag("--print-config", switches.print_config, "the same as --check");
   app.add_flag("--doctor", switches.doctor, "say what this machine offers and lacks; exit 0 if ringway can run");
@@ -338,6 +388,7 @@ Flags parse_flags(int argc, const char* const* argv, Report& report) {
   }
   flags.task = task_of(switches);
   flags.stats_at_exit = switches.stats_at_exit;
+  flags.upstream_tls = switches.upstream_tls;
   if (switches.help) flags.help = app.help();
   report_leftovers(app.remaining(), report);
   check_once(kConfig, files, report);
@@ -351,15 +402,19 @@ Flags parse_flags(int argc, const char* const* argv, Report& report) {
 
 void apply_flags(const Flags& flags, Draft& draft, Report& report) {
   draft.snapshot.stats_at_exit = flags.stats_at_exit;
+  const size_t listener_count = draft.listeners.size();
   apply_upstreams(flags, draft, report);
   apply_listens(flags, draft, report);
+  TlsFlags tls;
+  tls.has_upstream = flags.upstream_tls;
   for (const FlagValue& given : flags.settings) {
     const Flag& flag = kFlags[given.flag];
     if (flag.apply == nullptr) continue;
-    Setting setting{given.value, draft, {}};
+    Setting setting{flag.name, given.value, draft, tls, {}};
     flag.apply(setting);
     if (!setting.error.empty()) report.add({std::string(flag.name)}, setting.error);
   }
+  apply_tls_flags(tls, listener_count, draft, report);
 }
 
 }  // namespace ringway::config

@@ -18,6 +18,7 @@ struct FlagValue {
 };
 
 struct Flags {
+  bool upstream_tls = false;
   bool stats_at_exit = false;
   Task task = Task::kRun;
   std::string help;                 // with kHelp
@@ -28,7 +29,8 @@ struct Flags {
 // Reports unknown flags, flags of the design that this version does not have, and flags without their value.
 Flags parse_flags(int argc, const char* const* argv, Report& report);
 
-// Lays the settings over what the file said; see docs/configuration.md for what --listen and --upstream do to a file.
+// Lays the settings over what the file said; see docs/configuration.md for what --listen, --upstream and those about
+// TLS do to a file.
 void apply_flags(const Flags& flags, Draft& draft, Report& report);
 
 }  // namespace ringway::config

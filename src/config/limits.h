@@ -56,6 +56,7 @@ enum class LimitId : uint8_t {
   kConnectionMemory,
   kProcessMemory,
   kDescriptors,
+  kTicketRotation,
   kWeight,
   kPerShard,
   kConnectTimeout,
@@ -202,6 +203,11 @@ inline constexpr std::array kLimits = {
           "RLIMIT_NOFILE less an eighth, at least 16", false,
           "Client and endpoint connections at which no further client is accepted until one is gone; what is left is "
           "for endpoints and log files."},
+    Limit{
+        LimitId::kTicketRotation, "listeners[].tls.tickets.rotate", Unit::kDuration, 24 * detail::kHour_ns,
+        base::kSecond_ns, 7 * 24 * detail::kHour_ns, "", false,
+        "How long one key encrypts the tickets with which clients resume sessions; who learns it reads these. RFC 8446 "
+        "section 4.6.1 lets no ticket live longer than seven days."},
     Limit{LimitId::kWeight, "clusters[].endpoints[].weight", Unit::kCount, 1, 1, 1000, "", false,
           "Share of the calls among the endpoints of a cluster."},
     Limit{LimitId::kPerShard, "clusters[].connections.per_shard", Unit::kCount, 1, 1, 64, "", false,

@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstdio>
 #include <expected>
+#include <filesystem>
 #include <system_error>
 #include <utility>
 
@@ -62,6 +64,19 @@ Invocation printed(std::string text, int exit_code = 0) {
   return invocation;
 }
 
+// Where the file lies; the working directory where that cannot be told.
+std::string directory_of(const std::string& file) {
+  std::error_code error;
+  return std::filesystem::absolute(file, error).parent_path().string();
+}
+
+// What a version without TLS must not do: run a configuration that asks for it without.
+void refuse_tls(const Snapshot& snapshot, Report& report) {
+  const auto has_tls = [](const auto& part) { return part.tls.has_value(); };
+  if (!std::ranges::any_of(snapshot.listeners, has_tls) && !std::ranges::any_of(snapshot.clusters, has_tls)) return;
+  report.add({"tls"}, "cannot be run by this version, allowed: --check, or a configuration without TLS");
+}
+
 Invocation configured(const Flags& flags, const Host& host) {
   Report report(flags.file.value_or(""));
   Draft draft = initial_draft();
@@ -72,10 +87,13 @@ Invocation configured(const Flags& flags, const Host& host) {
       return refused(report);
     }
     draft.listeners_place = {"listeners", 1, 1};
+    draft.directory = directory_of(*flags.file);
     read_file(*text, draft, report);
   }
   apply_flags(flags, draft, report);
+  check_tls_files(draft, report);
   Snapshot snapshot = resolve(std::move(draft), host, report);
+  if (flags.task == Task::kRun) refuse_tls(snapshot, report);
   if (!report.is_clean()) return refused(report);
 
   Invocation invocation;

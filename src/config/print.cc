@@ -40,6 +40,7 @@ void print_shards(Emitter& out, const ShardOptions& shards) {
   pair(out, "ring_entries", LimitId::kRingEntries, shards.ring_entries);
   pair(out, "recv_buffers", LimitId::kRecvBuffers, shards.recv_buffers);
   pair(out, "memory", LimitId::kMemory, shards.memory_bytes);
+  pair(out, "ktls", ktls_text(shards.ktls));
   out << YAML::EndMap;
 }
 
@@ -73,15 +74,49 @@ void print_networks(Emitter& out, const char* key, const std::vector<io::Network
   out << YAML::EndSeq;
 }
 
+void file_pair(Emitter& out, const char* key, const std::string& path) {
+  if (!path.empty()) quoted_pair(out, key, path);
+}
+
+void print_listener_tls(Emitter& out, const ListenerTls& tls) {
+  begin(out, "tls");
+  out << YAML::Key << "certificates" << YAML::Value << YAML::BeginSeq;
+  for (const CertificateFiles& files : tls.certificates) {
+    out << YAML::BeginMap;
+    file_pair(out, "certificate", files.certificate);
+    file_pair(out, "private_key", files.private_key);
+    out << YAML::EndMap;
+  }
+  out << YAML::EndSeq;
+  file_pair(out, "client_ca", tls.client_ca);
+  pair(out, "client_certificate", client_certificate_text(tls.client_certificate));
+  file_pair(out, "crl", tls.crl);
+  begin(out, "tickets");
+  pair(out, "rotate", LimitId::kTicketRotation, tls.ticket_rotation_ns);
+  out << YAML::EndMap << YAML::EndMap;
+}
+
+void print_cluster_tls(Emitter& out, const ClusterTls& tls) {
+  begin(out, "tls");
+  file_pair(out, "ca", tls.ca);
+  file_pair(out, "certificate", tls.certificate);
+  file_pair(out, "private_key", tls.private_key);
+  file_pair(out, "crl", tls.crl);
+  if (!tls.server_name.empty()) quoted_pair(out, "server_name", tls.server_name);
+  out << YAML::EndMap;
+}
+
 void print_listener(Emitter& out, const ListenerConfig& listener, const Snapshot& snapshot) {
   out << YAML::BeginMap;
   pair(out, "address", listener.address.text());
   pair(out, "proxy_protocol", proxy_protocol_text(listener.sources.proxy_protocol));
   print_networks(out, "allow", listener.sources.allow);
   print_networks(out, "deny", listener.sources.deny);
+  if (listener.tls) print_listener_tls(out, *listener.tls);
   begin(out, "forwarded");
   pair(out, "x_forwarded_for", listener.forwarded.x_forwarded_for ? "append" : "off");
   pair(out, "x_forwarded_proto", listener.forwarded.x_forwarded_proto ? "true" : "false");
+  pair(out, "client_cert", client_cert_text(listener.forwarded.client_cert));
   out << YAML::EndMap << YAML::Key << "routes" << YAML::Value << YAML::BeginSeq;
   for (const RouteConfig& route : listener.routes) print_route(out, route, snapshot);
   out << YAML::EndSeq << YAML::EndMap;
@@ -99,6 +134,7 @@ void print_cluster(Emitter& out, const ClusterConfig& cluster) {
     out << YAML::EndMap;
   }
   out << YAML::EndSeq;
+  if (cluster.tls) print_cluster_tls(out, *cluster.tls);
   begin(out, "connections");
   pair(out, "per_shard", LimitId::kPerShard, cluster.connections_per_shard);
   pair(out, "connect_timeout", LimitId::kConnectTimeout, cluster.connect_timeout_ns);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <filesystem>
 #include <utility>
 
 #include "config/limits.h"
@@ -26,12 +27,47 @@ constexpr std::array kLogLevels = {Word{"debug", LogLevel::kDebug}, Word{"info",
 constexpr std::array kFormats = {Word{"combined", AccessLogFormat::kCombined}, Word{"json", AccessLogFormat::kJson}};
 constexpr std::array kProxyProtocols = {Word{"off", ProxyProtocol::kOff}, Word{"optional", ProxyProtocol::kOptional},
                                         Word{"require", ProxyProtocol::kRequire}};
+constexpr std::array kKtls = {Word{"off", KtlsMode::kOff}, Word{"tx", KtlsMode::kTx}, Word{"rxtx", KtlsMode::kRxTx},
+                              Word{"auto", KtlsMode::kAuto}};
+constexpr std::array kClientCertificates = {Word{"off", ClientCertificate::kOff},
+                                            Word{"optional", ClientCertificate::kOptional},
+                                            Word{"require", ClientCertificate::kRequire}};
+constexpr std::array kClientCertHeaders = {
+    Word{"sanitize", ClientCertHeader::kSanitize}, Word{"sanitize_set", ClientCertHeader::kSanitizeSet},
+    Word{"append_forward", ClientCertHeader::kAppendForward}, Word{"forward_only", ClientCertHeader::kForwardOnly}};
 constexpr std::array kForwardedFor = {Word{"append", true}, Word{"off", false}};
 
 // Policies of the design that this version does not have.
 constexpr std::array<std::string_view, 4> kLaterPolicies = {"least_request", "random", "ewma", "ring_hash"};
 
 constexpr std::string_view kWeightPart = ",weight=";
+
+bool is_file_name(std::string_view text) {
+  return !text.empty() && std::ranges::none_of(text, [](char byte) { return static_cast<unsigned char>(byte) < 0x20; });
+}
+
+// RFC 1123 section 2.1, with the underscore that some data centres use; without the dot at the end, which certificates
+// do not have.
+bool is_host_name(std::string_view text) {
+  constexpr size_t kNameLength = 253;
+  constexpr size_t kLabelLength = 63;
+  if (text.size() > kNameLength) return false;
+  for (bool is_last = false; !is_last;) {
+    const size_t dot = text.find('.');
+    is_last = dot == std::string_view::npos;
+    const std::string_view label = text.substr(0, dot);
+    if (!is_last) text.remove_prefix(dot + 1);
+    if (label.empty() || label.size() > kLabelLength || label.front() == '-' || label.back() == '-') return false;
+    const bool is_sound = std::ranges::all_of(label, [](char byte) {
+      return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') ||
+             byte == '-' || byte == '_';
+    });
+    if (!is_sound) return false;
+    // No top-level domain begins with a digit, but the last part of a broken IPv4 address does.
+    if (is_last && label.front() >= '0' && label.front() <= '9') return false;
+  }
+  return true;
+}
 
 template <typename T, size_t N>
 Parsed<T> pick(std::string_view text, const std::array<Word<T>, N>& words, std::string_view allowed) {
@@ -70,6 +106,30 @@ Parsed<bool> parse_forwarded_for(std::string_view text) {
   return pick(text, kForwardedFor, kForwardedForWords);
 }
 
+Parsed<KtlsMode> parse_ktls(std::string_view text) {
+  return pick(text, kKtls, kKtlsWords);
+}
+Parsed<ClientCertificate> parse_client_certificate(std::string_view text) {
+  return pick(text, kClientCertificates, kClientCertificateWords);
+}
+Parsed<ClientCertHeader> parse_client_cert(std::string_view text) {
+  return pick(text, kClientCertHeaders, kClientCertWords);
+}
+
+Parsed<std::string> parse_server_name(std::string_view text) {
+  const bool is_address = text.find('/') == std::string_view::npos && io::Network::parse(text).has_value();
+  if (is_address || is_host_name(text)) return std::string(text);
+  return std::unexpected(fmt::format("{} is not a server name, allowed: {}", quote(text), kServerNameWords));
+}
+
+Parsed<std::string> parse_file(std::string_view text, const std::string& directory) {
+  if (!is_file_name(text)) {
+    return std::unexpected(fmt::format("{} is not a file name, allowed: {}", quote(text), kFileWords));
+  }
+  while (text.starts_with("./")) text.remove_prefix(2);
+  return (std::filesystem::path(directory) / text).string();
+}
+
 Parsed<Policy> parse_policy(std::string_view text) {
   if (std::ranges::find(kLaterPolicies, text) != kLaterPolicies.end()) {
     return std::unexpected(fmt::format("{} is not supported by this version, allowed: {}", quote(text), kPolicyWords));
@@ -84,8 +144,7 @@ Parsed<bool> parse_switch(std::string_view text) {
 
 Parsed<std::string> parse_access_log_path(std::string_view text) {
   if (text == "off") return std::string();
-  const bool has_control = std::ranges::any_of(text, [](char byte) { return static_cast<unsigned char>(byte) < 0x20; });
-  if (text.empty() || has_control) {
+  if (!is_file_name(text)) {
     return std::unexpected(fmt::format("{} is not a file name, allowed: {}", quote(text), kAccessLogPathWords));
   }
   return std::string(text);
@@ -159,6 +218,15 @@ std::string_view proxy_protocol_text(ProxyProtocol protocol) {
 }
 std::string_view access_log_format_text(AccessLogFormat format) {
   return name_of(format, kFormats);
+}
+std::string_view ktls_text(KtlsMode mode) {
+  return name_of(mode, kKtls);
+}
+std::string_view client_certificate_text(ClientCertificate client_certificate) {
+  return name_of(client_certificate, kClientCertificates);
+}
+std::string_view client_cert_text(ClientCertHeader header) {
+  return name_of(header, kClientCertHeaders);
 }
 
 }  // namespace ringway::config

@@ -20,6 +20,11 @@ inline constexpr std::string_view kPolicyWords = "round_robin";
 inline constexpr std::string_view kLogLevelWords = "debug, info, warn, error";
 inline constexpr std::string_view kProxyProtocolWords = "off, optional, require";
 inline constexpr std::string_view kAccessLogFormatWords = "combined, json";
+inline constexpr std::string_view kKtlsWords = "off, tx, rxtx, auto";
+inline constexpr std::string_view kClientCertificateWords = "off, optional, require";
+inline constexpr std::string_view kClientCertWords = "sanitize, sanitize_set, append_forward, forward_only";
+inline constexpr std::string_view kFileWords = "the name of a file";
+inline constexpr std::string_view kServerNameWords = "a host name, as api.example.com, or an IP address";
 inline constexpr std::string_view kBooleanWords = "true or false";
 inline constexpr std::string_view kForwardedForWords = "append, off";
 inline constexpr std::string_view kAccessLogPathWords = "a file, - for standard output, or off";
@@ -32,6 +37,12 @@ Parsed<LogLevel> parse_log_level(std::string_view text);
 Parsed<AccessLogFormat> parse_access_log_format(std::string_view text);
 Parsed<ProxyProtocol> parse_proxy_protocol(std::string_view text);
 Parsed<io::Network> parse_network(std::string_view text);
+Parsed<KtlsMode> parse_ktls(std::string_view text);
+Parsed<ClientCertificate> parse_client_certificate(std::string_view text);
+Parsed<ClientCertHeader> parse_client_cert(std::string_view text);
+Parsed<std::string> parse_server_name(std::string_view text);
+// A relative name is one in `directory`; the answer is absolute if that is.
+Parsed<std::string> parse_file(std::string_view text, const std::string& directory);
 Parsed<bool> parse_switch(std::string_view text);
 Parsed<bool> parse_forwarded_for(std::string_view text);
 Parsed<std::string> parse_access_log_path(std::string_view text);  // "off" becomes the empty path
@@ -52,5 +63,8 @@ std::string_view policy_text(Policy policy);
 std::string_view log_level_text(LogLevel level);
 std::string_view proxy_protocol_text(ProxyProtocol protocol);
 std::string_view access_log_format_text(AccessLogFormat format);
+std::string_view ktls_text(KtlsMode mode);
+std::string_view client_certificate_text(ClientCertificate client_certificate);
+std::string_view client_cert_text(ClientCertHeader header);
 
 }  // namespace ringway::config

@@ -233,7 +233,7 @@ TEST(File, MistakesInListeners) {
        "[10.0.0.0/8]"},
       {"  - {address: 127.0.0.1:1, routes: [{cluster: a}], allow: []}",
        "3:59: listeners[0].allow: the list is empty, allowed: a list of at least one network, as [10.0.0.0/8]"},
-      {"  []", "3:3: listeners: the list is empty, allowed: a list of at least one {address, forwarded, routes}"},
+      {"  []", "3:3: listeners: the list is empty, allowed: a list of at least one {address, tls, forwarded, routes}"},
   };
   for (const auto& [text, report] : mistakes) expect_report(a + text, report);
   // Port 0 is another port each time.
@@ -284,7 +284,7 @@ TEST(File, MistakesInTheFrame) {
       {"shards: {}\nshards: {}", "2:1: shards: the key 'shards' is given twice, allowed: each key once"},
       {"shards: 2",
        "1:9: shards: '2' stands where a map belongs, allowed: count, cpus, accept, busy_poll, min_wait, napi, "
-       "ring_entries, recv_buffers, memory"},
+       "ring_entries, recv_buffers, memory, ktls"},
       {"[a]: 1", "1:1: a list stands where a key belongs, allowed: " + top},
       {"log_level: loud", "1:12: log_level: 'loud' is not known here, allowed: debug, info, warn, error"},
       {"log_level:", "1:1: log_level: the value is missing, allowed: debug, info, warn, error"},
@@ -318,17 +318,11 @@ TEST(File, KeysOfALaterVersion) {
         << text << report;
   };
   expect_later("admin: {address: '127.0.0.1:9901'}", "admin", "admin");
-  for (const std::string key : {"tls"}) {
-    expect_later("listeners: [{address: '127.0.0.1:0', " + key + ": {}}]", "listeners[0]." + key, key);
-  }
-  expect_later("listeners: [{address: '127.0.0.1:0', forwarded: {client_cert: sanitize_set}}]",
-               "listeners[0].forwarded.client_cert", "client_cert");
   for (const std::string key : {"split", "mirror", "timeout", "idle_timeout", "retry", "hash"}) {
     expect_later("listeners: [{address: '127.0.0.1:0', routes: [{" + key + ": {}}]}]", "listeners[0].routes[0]." + key,
                  key);
   }
-  for (const std::string key :
-       {"slow_start", "panic", "localities", "tls", "health_check", "outlier", "circuit_breakers"}) {
+  for (const std::string key : {"slow_start", "panic", "localities", "health_check", "outlier", "circuit_breakers"}) {
     expect_later("clusters: [{name: a, " + key + ": {}, " + endpoints + "}]", "clusters[0]." + key, key);
   }
   for (const std::string key : {"locality", "priority"}) {

@@ -124,10 +124,7 @@ TEST(Flags, UnknownOnes) {
   expect_refused(with_addresses({"--sahrds=2", "-x"}),
                  "ringway: --sahrds: unknown option" + help + "\nringway: -x: unknown option" + help);
   expect_refused(with_addresses({"stray"}), "ringway: unexpected argument 'stray'" + help);
-  for (const std::string later : {"--tls-cert", "--tls-key", "--tls-client-ca", "--upstream-tls", "--upstream-ca",
-                                  "--upstream-cert", "--upstream-key", "--upstream-server-name", "--ktls", "--admin"}) {
-    expect_refused(with_addresses({later, "x"}), "ringway: " + later + ": not supported by this version" + help);
-  }
+  expect_refused(with_addresses({"--admin", "x"}), "ringway: --admin: not supported by this version" + help);
 }
 
 TEST(Flags, TooFew) {
@@ -169,6 +166,15 @@ TEST(Flags, HelpNamesEveryOption) {
                                  "--recv-buffers N ",
                                  "--upstream-connections N ",
                                  "--policy ",
+                                 "--tls-cert FILE ",
+                                 "--tls-key FILE ",
+                                 "--tls-client-ca FILE ",
+                                 "--upstream-tls ",
+                                 "--upstream-ca FILE ",
+                                 "--upstream-cert FILE ",
+                                 "--upstream-key FILE ",
+                                 "--upstream-server-name NAME ",
+                                 "--ktls MODE ",
                                  "--access-log FILE|-|off ",
                                  "--access-log-format ",
                                  "--log-level ",

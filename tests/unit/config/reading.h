@@ -24,10 +24,12 @@ struct Reading {
   std::string report;  // empty: valid
 };
 
-inline Reading read_text(const std::string& text, const Host& host = kEightCpus) {
+inline Reading read_text(const std::string& text, const Host& host = kEightCpus,
+                         const std::string& directory = "/conf") {
   Report report("t.yaml");
   Draft draft = initial_draft();
   draft.listeners_place = {"listeners", 1, 1};
+  draft.directory = directory;
   read_file(text, draft, report);
   Reading reading;
   reading.snapshot = resolve(std::move(draft), host, report);
