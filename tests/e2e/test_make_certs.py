@@ -1,11 +1,14 @@
 """scripts/make-certs: what it makes is good for mutual TLS and for the examples, and it never replaces what is there."""
 
+import re
+import shlex
 import ssl
 import stat
 import subprocess
 
 import certs
 import pytest
+import yaml
 
 from harness import BUILD, ROOT
 
@@ -167,3 +170,27 @@ def test_examples_find_them_beside_themselves(made, tmp_path, example):
     assert missing.returncode == 2
     assert f"listeners[0].tls.certificates[0].certificate: '{tmp_path}/cert/server-cert.pem' cannot be read: No such file " \
            "or directory, allowed: a PEM file with a certificate and its chain\n" in missing.stderr
+
+
+@pytest.mark.parametrize("example", ["tls-front", "tls-both"])
+def test_flags_in_the_examples_say_the_same(made, tmp_path, example):
+    configs = tmp_path / "configs"
+    configs.mkdir()
+    (configs / "cert").symlink_to(made)
+    text = (ROOT / "configs" / f"{example}.yaml").read_text()
+    (configs / f"{example}.yaml").write_text(text)
+    command = re.search(r"^#   ringway ((?:.*\\\n)*.*)", text, re.MULTILINE).group(1)
+    flags = shlex.split(re.sub(r"\\\n#", " ", command))
+
+    def checked(*arguments):
+        result = subprocess.run([BUILD / "ringway", "--check", *arguments], cwd=tmp_path, capture_output=True, text=True)
+        assert result.returncode == 0, result.stderr
+        config = yaml.safe_load(result.stdout)
+        return config["listeners"][0], config["clusters"][0]
+
+    (listener, cluster), (flag_listener, flag_cluster) = checked("--config", f"configs/{example}.yaml"), checked(*flags)
+    for key in ("address", "tls"):
+        assert flag_listener[key] == listener[key]
+    for key in {"endpoints", "tls"} & {*cluster, *flag_cluster}:
+        assert flag_cluster[key] == cluster[key]
+    assert ("tls" in cluster) == (example == "tls-both")
