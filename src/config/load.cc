@@ -70,13 +70,6 @@ std::string directory_of(const std::string& file) {
   return std::filesystem::absolute(file, error).parent_path().string();
 }
 
-// What a version without TLS must not do: run a configuration that asks for it without.
-void refuse_tls(const Snapshot& snapshot, Report& report) {
-  const auto has_tls = [](const auto& part) { return part.tls.has_value(); };
-  if (!std::ranges::any_of(snapshot.listeners, has_tls) && !std::ranges::any_of(snapshot.clusters, has_tls)) return;
-  report.add({"tls"}, "cannot be run by this version, allowed: --check, or a configuration without TLS");
-}
-
 Invocation configured(const Flags& flags, const Host& host) {
   Report report(flags.file.value_or(""));
   Draft draft = initial_draft();
@@ -93,7 +86,6 @@ Invocation configured(const Flags& flags, const Host& host) {
   apply_flags(flags, draft, report);
   check_tls_files(draft, report);
   Snapshot snapshot = resolve(std::move(draft), host, report);
-  if (flags.task == Task::kRun) refuse_tls(snapshot, report);
   if (!report.is_clean()) return refused(report);
 
   Invocation invocation;

@@ -99,6 +99,7 @@ bool Shard::is_finished() const noexcept {
 void Shard::turn() {
   ++counters_.turns;
   const bool has_work = !proxy_->dirty.is_empty() || !rearm_.empty() || !deferred_.empty() || !handshakes_.empty() ||
+                        closing_awaits_send_ ||
                         (is_draining_ && told_count_ < options_.mailboxes.size() && !has_drain_ended_);
   ring_.enter(now_ns_, has_work || should_spin(now_ns_) ? 0 : wait_deadline(now_ns_), snapshot_.shards.min_wait_ns);
   now_ns_ = base::monotonic_ns();
@@ -180,6 +181,7 @@ void Shard::handle(const io::Completion& completion) {
 // Sends without a completion by now have succeeded, if the kernel has taken them and nothing is hidden.
 void Shard::settle_sends() {
   if ((unsettled_.empty() && deferred_.empty()) || !ring_.settled()) return;
+  closing_awaits_send_ = false;
   size_t kept = 0;
   for (const auto handle : unsettled_) {
     proxy::Connection* connection = proxy_->connections().find(handle);

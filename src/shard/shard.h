@@ -221,6 +221,7 @@ class Shard {
   uint64_t now_ns_ = 0;
   uint64_t accept_resumes_ns_ = base::kNever_ns;
   PauseCause pause_cause_ = PauseCause::kNone;
+  bool closing_awaits_send_ = false;  // a connection that closes waits for a send whose outcome is not known
   uint64_t spin_until_ns_ = 0;
   size_t completion_count_ = 0;  // of the latest drain
   bool is_draining_ = false;

@@ -315,6 +315,8 @@ void Shard::on_send(proxy::Connection& connection, Socket& socket, const io::Com
 // The steps of a connection in state kClosing, each as soon as the one before allows.
 void Shard::advance_teardown(proxy::Connection& connection, Socket& socket) {
   if (connection.state != proxy::ConnectionState::kClosing) return;
+  // Its outcome is known once the kernel has taken it; nothing else may come to wake the shard.
+  if (socket.is_sending && !socket.send_waits) closing_awaits_send_ = true;
   const bool may_send = !socket.is_dead && !connection.is_linger_over && socket.fd.is_open() && !socket.is_connecting &&
                         (socket.secured == nullptr || socket.secured->state != Secured::State::kHandshaking);
   if (may_send) {

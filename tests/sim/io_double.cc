@@ -85,6 +85,19 @@ void Ring::send_waiting(int fd, std::span<const uint8_t> bytes, Token token) {
   kernel().submit({Kind::kSendWaiting, fd, token, bytes});
 }
 
+// The simulated network carries no TLS: what follows has no caller there.
+void Ring::send_some(int fd, std::span<const uint8_t> bytes, Token token) {
+  kernel().submit({Kind::kSendWaiting, fd, token, bytes});
+}
+
+int32_t receive_now(int, std::span<uint8_t>) noexcept {
+  return -ENOTSUP;
+}
+
+int32_t send_now(int, std::span<const uint8_t>) noexcept {
+  return -ENOTSUP;
+}
+
 void Ring::busy_poll_napi(uint64_t) noexcept {}
 
 bool Ring::is_consumed(uint32_t mark) const noexcept {

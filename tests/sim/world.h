@@ -129,6 +129,7 @@ class World {
   uint64_t healed_ns_ = 0;  // 0: not yet
   uint64_t closed_ns_ = 0;
   uint64_t emptied_ns_ = 0;
+  bool was_woken_ = false;
   uint64_t drained_ns_ = 0;
   bool is_ending_ = false;
   bool has_unseen_refusals_ = false;

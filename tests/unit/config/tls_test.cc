@@ -380,19 +380,6 @@ TEST_F(TlsFlagsTest, FilesAreLookedAt) {
 }
 
 // Nothing is worse than cleartext for who asked for TLS.
-TEST_F(TlsFlagsTest, NothingRunsWithoutTheTlsItIsAskedFor) {
-  const Words addresses = {"--listen", "127.0.0.1:0", "--upstream", "127.0.0.1:1"};
-  const Words settings[] = {{"--upstream-tls"}, {"--tls-cert", path_, "--tls-key", path_}};
-  for (const Words& tls : settings) {
-    Words words = addresses;
-    words.insert(words.end(), tls.begin(), tls.end());
-    const Invocation invocation = load_words(words);
-    EXPECT_EQ(invocation.exit_code, 2);
-    EXPECT_EQ(invocation.error,
-              "ringway: tls: cannot be run by this version, allowed: --check, or a configuration without TLS\n");
-  }
-}
-
 TEST_F(TlsFlagsTest, FilesOfTheFileAreLookedAt) {
   const std::string folder = std::filesystem::path(path_).parent_path().string();
   const std::string name = std::filesystem::path(path_).filename().string();
