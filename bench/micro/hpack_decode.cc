@@ -10,7 +10,7 @@
 namespace ringway::h2 {
 namespace {
 
-constexpr DecodeLimits kLimits{64 * 1024, 100};
+constexpr DecodeLimits kLimits{64 * 1024, 100, 16 * 1024};
 
 std::span<const uint8_t> octets_of(const std::string& text) {
   return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};

@@ -25,7 +25,7 @@ void encode(benchmark::State& state, const bench::Fields& (*fields_of)(uint32_t)
     fields.clear();
     block = writer.write(fields_of(i));
     const std::span<const uint8_t> octets(reinterpret_cast<const uint8_t*>(block.data()), block.size());
-    if (!decoder.decode(octets, {64 * 1024, 100}, fields, arena).is_valid) state.SkipWithError("rejected");
+    if (!decoder.decode(octets, {64 * 1024, 100, 16 * 1024}, fields, arena).is_valid) state.SkipWithError("rejected");
     encoder.begin_block(out, pool);
     encoder.encode_all({fields.data(), fields.size()}, out, pool);
     out.release(pool);

@@ -48,6 +48,18 @@ void resolve_shards(const Draft& draft, const Host& host, ShardOptions& shards, 
   if (shards.cpus.size() < shards.count) shards.cpus.clear();
 }
 
+// A field that is larger than its list cannot come: left out, the limit follows a smaller one of the list.
+void resolve_limits(const Draft& draft, Limits& limits, Report& report) {
+  if (limits.field_bytes <= limits.header_list_bytes) return;
+  if (draft.field_place && report.is_clean()) {
+    report.add(*draft.field_place, fmt::format("{} is more than limits.header_list, allowed: a size from {} to {}",
+                                               quote(format_limited(LimitId::kField, limits.field_bytes)),
+                                               format_limited(LimitId::kField, limit(LimitId::kField).minimum),
+                                               format_limited(LimitId::kHeaderList, limits.header_list_bytes)));
+  }
+  limits.field_bytes = limits.header_list_bytes;
+}
+
 void check_listeners(const Draft& draft, Report& report) {
   if (draft.listeners.empty() && report.is_clean()) {
     report.add(
@@ -153,6 +165,7 @@ std::string route_name(const RouteConfig& route) {
 
 Snapshot resolve(Draft draft, const Host& host, Report& report) {
   resolve_shards(draft, host, draft.snapshot.shards, report);
+  resolve_limits(draft, draft.snapshot.limits, report);
   check_listeners(draft, report);
   check_clusters(draft, report);
 

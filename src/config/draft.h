@@ -45,7 +45,8 @@ struct Draft {
   Pinning pinning = Pinning::kAutomatic;
   std::vector<uint32_t> cpus;  // with kList
   Place cpus_place;
-  Place listeners_place;  // where they are missed when there are none
+  std::optional<Place> field_place;  // of limits.field; nothing: left out
+  Place listeners_place;             // where they are missed when there are none
   std::vector<ListenerDraft> listeners;
   std::vector<ClusterDraft> clusters;
 };

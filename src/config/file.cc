@@ -47,6 +47,7 @@ void read_limits(const Element& element, Draft& draft, Report& report) {
   const Map map(element, report, keys);
   for_each_limit(limits,
                  [&](LimitId id, auto& value) { read_limited(map.find(key_in_section(id)), report, id, value); });
+  if (const auto field = map.find(key_in_section(LimitId::kField))) draft.field_place = field->place;
 }
 
 void read_access_log(const Element& element, Draft& draft, Report& report) {

@@ -13,6 +13,7 @@ template <typename AnyLimits, typename Visit>
 constexpr void for_each_limit(AnyLimits& limits, Visit&& visit) {
   visit(LimitId::kHeaderList, limits.header_list_bytes);
   visit(LimitId::kHeaderFields, limits.header_fields);
+  visit(LimitId::kField, limits.field_bytes);
   visit(LimitId::kStreams, limits.streams);
   visit(LimitId::kConnections, limits.connections);
   visit(LimitId::kWindow, limits.window_bytes);

@@ -25,6 +25,7 @@ enum class LimitId : uint8_t {
   kMemory,
   kHeaderList,
   kHeaderFields,
+  kField,
   kStreams,
   kConnections,
   kWindow,
@@ -107,6 +108,10 @@ inline constexpr std::array kLimits = {
           "Decoded size of one header list. Below 4 KiB ordinary metadata with a token no longer fits."},
     Limit{LimitId::kHeaderFields, "limits.header_fields", Unit::kCount, 100, 16, 10000, "", false,
           "A second bound beside the size: many tiny fields cost more than their bytes. A gRPC call needs about ten."},
+    Limit{LimitId::kField, "limits.field", Unit::kBytes, 16 * detail::kKiB, 4 * detail::kKiB, 16 * detail::kMiB, "",
+          false,
+          "Decoded size of one field, counted as in limits.header_list and never above it. Tokens and cookies are "
+          "smaller, and many servers take no field larger than this."},
     Limit{LimitId::kStreams, "limits.streams", Unit::kCount, 256, 1, 65536, "", false,
           "Concurrent calls of one client connection (SETTINGS_MAX_CONCURRENT_STREAMS)."},
     Limit{LimitId::kConnections, "limits.connections", Unit::kCount, 20000, 1, 1'000'000, "", false,

@@ -37,6 +37,7 @@ enum class ClientCertHeader : uint8_t {
 struct Limits {
   uint32_t header_list_bytes;        // decoded: name + value + 32 each (RFC 9113 section 6.5.2)
   uint32_t header_fields;            // in one list
+  uint32_t field_bytes;              // of one field in it, counted likewise; at most header_list_bytes
   uint32_t streams;                  // concurrent, per downstream connection
   uint32_t connections;              // downstream, all listeners and shards
   uint32_t window_bytes;             // flow control, per downstream stream

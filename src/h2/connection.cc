@@ -28,7 +28,9 @@ Connection::Connection(Role role, const Limits& limits, Memory& memory, uint32_t
       open_streams_max_(peer_max_streams_),
       streams_max_(limits.streams),
       next_stream_id_(limits.first_stream_id),
-      decoder_(memory.interner) {}
+      decoder_(memory.interner) {
+  ASSERT(limits.header_list.field_bytes >= kTableSizeDefault);
+}
 
 Connection::~Connection() {
   while (Stream* stream = streams_.any()) close_stream(*stream);

@@ -164,6 +164,7 @@ class Connection {
   Verdict decode_block(std::span<const uint8_t> octets, MessageKind kind, Event& event);
   void drop_request(uint32_t stream_id, ErrorCode code);
   void drop_message(Stream& stream, ErrorCode code);
+  void drop_large_message(Stream& stream, const Event& event);
   void on_new_request(uint32_t stream_id, Verdict verdict, Event& event);
   void on_later_headers(Stream& stream, MessageKind kind, Verdict verdict, Event& event);
   void on_bad_priority(uint32_t stream_id);

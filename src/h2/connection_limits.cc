@@ -11,6 +11,7 @@ struct LimitText {
 
 constexpr LimitText kTexts[] = {
     {"limits.header_list", ""},
+    {"limits.field", ""},
     {"limits.continuations", "header block of too many fragments or octets (limits.continuations)"},
     {"limits.streams", ""},
     {"RFC 9113 section 5.1.1", ""},

@@ -41,7 +41,9 @@ void Connection::fail_stream(Stream& stream, ErrorCode code) {
   reset_stream(stream, code);
   // What it sent before it hears of this is part of the same mistake.
   closed_.add_late(stream.id);
-  add_event(EventKind::kStreamFailed, stream).code = code;
+  Event& event = add_event(EventKind::kStreamFailed, stream);
+  event.code = code;
+  event.has_large_field = false;
   if (charge_reset(is_early) && charge_reply()) charge_glitch();
 }
 
@@ -408,6 +410,8 @@ Connection::Verdict Connection::decode_block(std::span<const uint8_t> octets, Me
   event.leading = nullptr;
   if (block.is_too_large) [[unlikely]] {
     charge_large_list(octets.size());
+    count_limit(block.has_large_field ? LimitKind::kField : LimitKind::kHeaderList);
+    event.has_large_field = block.has_large_field;
     return Verdict::kTooLarge;
   }
   if (block.is_malformed) return Verdict::kMalformed;
@@ -465,9 +469,6 @@ void Connection::drop_request(uint32_t stream_id, ErrorCode code) {
   stream->has_received_end = event.end_stream;
   if (head.has_content_length) stream->recv_length_left = head.content_length;
   event.kind = kind_of_request(verdict);
-  if (verdict == Verdict::kTooLarge) [[unlikely]] {
-    count_limit(LimitKind::kHeaderList);
-  }
   event.stream = memory_->streams.reference(*stream);
 }
 
@@ -477,6 +478,16 @@ void Connection::drop_message(Stream& stream, ErrorCode code) {
   fail_stream(stream, code);
 }
 
+// The same for a list beyond a limit; what was decoded of it goes with the event that tells of it.
+[[gnu::noinline]] void Connection::drop_large_message(Stream& stream, const Event& event) {
+  const Event dropped = event;
+  drop_message(stream, ErrorCode::kEnhanceYourCalm);
+  Event& failed = memory_->events.back();
+  failed.has_large_field = dropped.has_large_field;
+  failed.fields_first = dropped.fields_first;
+  failed.fields_count = dropped.fields_count;
+}
+
 // Trailers of a request; responses, informational or final, and their trailers.
 [[gnu::always_inline]] inline void Connection::on_later_headers(Stream& stream, MessageKind kind, Verdict verdict,
                                                                 Event& event) {
@@ -484,10 +495,7 @@ void Connection::drop_message(Stream& stream, ErrorCode code) {
     memory_->events.pop_back();
     return refuse_frame(stream);
   }
-  if (verdict == Verdict::kTooLarge) {
-    count_limit(LimitKind::kHeaderList);
-    return drop_message(stream, ErrorCode::kEnhanceYourCalm);
-  }
+  if (verdict == Verdict::kTooLarge) return drop_large_message(stream, event);
   const MessageHead& head = memory_->head_of(event);
   const bool are_trailers = kind == MessageKind::kTrailers;
   if (verdict == Verdict::kMalformed || (are_trailers && !event.end_stream)) {

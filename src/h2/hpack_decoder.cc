@@ -90,15 +90,8 @@ DecodedBlock HpackDecoder::decode(std::span<const uint8_t> block, const DecodeLi
   while (p != end) {
     const uint8_t first = *p;
     uint32_t field_bytes;
-    // The hot path: an index of one octet with a record behind it. The loop's state stays in registers.
-    const FieldRecord* record = nullptr;
-    if (const uint32_t index = first & 0x7fu; first & 0x80) {
-      if (index <= kStaticTableSize) {
-        record = static_records[index];
-      } else if (index - kStaticTableSize - 1 < entry_count_ && index != 0x7f) {
-        record = entry(index - kStaticTableSize - 1).record;
-      }
-    }
+    // The hot path. The loop's state stays in registers.
+    const FieldRecord* const record = record_behind(first, static_records);
     if (record != nullptr) [[likely]] {
       ++p;
       out->record = const_cast<FieldRecord*>(record);
@@ -116,6 +109,13 @@ DecodedBlock HpackDecoder::decode(std::span<const uint8_t> block, const DecodeLi
       p = decode_other(p, end, arena, *out, field_bytes);
       if (p == nullptr) return result;
       if (out->record == nullptr) result.literal_octets += field_bytes + out->wire_size;
+      // The first limit that is passed is the one that counts. No record is that large.
+      if (field_bytes > limits.field_bytes && !result.is_too_large && out != out_max) [[unlikely]] {
+        result.is_too_large = result.has_large_field = true;
+        list_bytes = limits.list_bytes + 1;
+        ++out;
+        continue;
+      }
     }
     list_bytes += field_bytes;
     flags_seen |= out->flags;
@@ -156,6 +156,16 @@ inline void HpackDecoder::begin_state() noexcept {
   field_bytes = field.name_size + field.value_size + kFieldOverhead;
   if ((first & 0xc0) == 0x40) insert(field, field_bytes);
   return p;
+}
+
+// The record behind an octet that is a whole index; null for any other, and where there is none yet.
+[[gnu::always_inline]] inline const FieldRecord* HpackDecoder::record_behind(
+    uint8_t octet, FieldRecord* const* static_records) noexcept {
+  const uint32_t index = octet & 0x7fu;
+  if ((octet & 0x80) == 0) return nullptr;
+  if (index <= kStaticTableSize) return static_records[index];
+  const uint32_t age = index - kStaticTableSize - 1;
+  return age < entry_count_ && index != 0x7f ? entry(age).record : nullptr;
 }
 
 // The list that a request begins with, each of its fields an index of one octet; null when there is none.

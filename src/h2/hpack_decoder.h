@@ -19,12 +19,14 @@ namespace ringway::h2 {
 struct DecodeLimits {
   uint32_t list_bytes;  // RFC 9113 section 6.5.2: name + value + 32 per field
   uint32_t fields;
+  uint32_t field_bytes;  // of one; at least kTableSizeDefault, so that nothing in a table is beyond it
 };
 
 struct DecodedBlock {
-  bool is_valid = false;      // false: COMPRESSION_ERROR, the connection is lost
-  bool is_malformed = false;  // a field with forbidden octets
-  bool is_too_large = false;  // beyond a limit: fields were decoded for the table's sake and dropped
+  bool is_valid = false;         // false: COMPRESSION_ERROR, the connection is lost
+  bool is_malformed = false;     // a field with forbidden octets
+  bool is_too_large = false;     // beyond a limit: fields were decoded for the table's sake and dropped
+  bool has_large_field = false;  // the limit is that of one field, which is the last of those that were appended
   uint32_t list_bytes = 0;
   uint32_t literal_octets = 0;    // names, values and wire forms of the fields that are not interned
   SharedList* leading = nullptr;  // what the list begins with; these fields are not among those that were appended
@@ -75,6 +77,7 @@ class HpackDecoder {
   SharedList* find_leading(const uint8_t* p, const DecodeLimits& limits, BlockCache& cache);
   SharedList* find_leading_anew(const uint8_t* p, BlockCache& cache);
   FieldRecord* record_of(uint32_t index) noexcept;
+  const FieldRecord* record_behind(uint8_t octet, FieldRecord* const* static_records) noexcept;
   FieldRecord* intern(const Entry& entry, Arena& arena);
   bool decode_first_reference(uint32_t index, Arena& arena, Field& field);
   void begin_state() noexcept;

@@ -13,6 +13,7 @@ namespace ringway::h2 {
 // The limits that a peer can run into, of the connection itself and of what its owner watches; for counters.
 enum class LimitKind : uint8_t {
   kHeaderList,
+  kField,
   kContinuations,
   kStreams,
   kStreamIds,

@@ -40,9 +40,10 @@ enum class EventKind : uint8_t {
 struct Event {
   EventKind kind;
   bool end_stream;
+  bool has_large_field;            // kListTooLarge, kStreamFailed: because of one field, the last of those it has
   ErrorCode code;                  // kReset, kStreamFailed, kGoaway
   base::Reference<Stream> stream;  // none: about the connection
-  uint32_t fields_first;           // messages: in Memory::fields
+  uint32_t fields_first;           // messages, kStreamFailed with a large field: in Memory::fields
   uint32_t fields_count;
   uint32_t literal_octets;  // messages: of the fields that are not interned
   uint32_t head;            // messages that are not shared: in Memory::heads

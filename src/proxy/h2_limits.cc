@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "config/limits.h"
+
 namespace ringway::proxy {
 namespace {
 
@@ -14,7 +16,8 @@ h2::Rate rate(uint32_t burst, uint32_t refill_s) noexcept {
 h2::Limits h2_limits(const config::Limits& limits, h2::Role role) noexcept {
   namespace refill_s = config::refill_s;
   const bool is_server = role == h2::Role::kServer;
-  return {.header_list = {limits.header_list_bytes, limits.header_fields},
+  static_assert(config::limit(config::LimitId::kField).minimum >= h2::kTableSizeDefault);
+  return {.header_list = {limits.header_list_bytes, limits.header_fields, limits.field_bytes},
           .streams = is_server ? limits.streams : 0,
           .stream_window = is_server ? limits.window_bytes : limits.upstream_window_bytes,
           .connection_window = limits.connection_window_bytes,
@@ -31,6 +34,18 @@ h2::Limits h2_limits(const config::Limits& limits, h2::Role role) noexcept {
           .empty_frames = rate(limits.empty_frames, refill_s::kEmptyFrames),
           .small_data = rate(limits.small_data, refill_s::kSmallData),
           .glitches = rate(limits.glitches, refill_s::kGlitches)};
+}
+
+Text large_list_text(std::string_view whose, const h2::Field* field, const config::Limits& limits) {
+  if (field == nullptr) {
+    return Text("{} headers exceed the limit of {} bytes or {} fields", whose, limits.header_list_bytes,
+                limits.header_fields);
+  }
+  const uint32_t size = field->name_size + field->value_size + h2::kFieldOverhead;
+  if (!h2::is_valid_name(field->name())) {
+    return Text("{} field of {} bytes, limits.field is {}", whose, size, limits.field_bytes);
+  }
+  return Text("{} field '{:.100}' of {} bytes, limits.field is {}", whose, field->name(), size, limits.field_bytes);
 }
 
 }  // namespace ringway::proxy

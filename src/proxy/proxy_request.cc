@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 #include "grpc/timeout.h"
+#include "proxy/h2_limits.h"
 #include "proxy/proxy.h"
 #include "proxy/text.h"
 
@@ -122,10 +123,9 @@ void Proxy::refuse_request(Exchange& exchange, const h2::Event& event, uint64_t 
   exchange.is_grpc = std::ranges::none_of(memory_.fields_of(event), [](const h2::Field& field) {
     return field.known == h2::KnownName::kMethod && field.value() == "CONNECT";
   });
+  const h2::Field* const field = event.has_large_field ? &memory_.own_fields_of(event).back() : nullptr;
   end_with(exchange, grpc::Status::kResourceExhausted, LocalReason::kHeaderListTooLarge,
-           Text("request headers exceed the limit of {} bytes or {} fields", snapshot_.limits.header_list_bytes,
-                snapshot_.limits.header_fields),
-           now_ns);
+           large_list_text("request", field, snapshot_.limits), now_ns);
 }
 
 void Proxy::refuse_unrouted(Exchange& exchange, std::string_view path, uint64_t now_ns) {

@@ -2,6 +2,7 @@
 #include "base/assert.h"
 #include "base/uninitialized.h"
 #include "base/units.h"
+#include "proxy/h2_limits.h"
 #include "proxy/proxy.h"
 #include "proxy/text.h"
 
@@ -205,15 +206,19 @@ void Proxy::on_upstream_reset(Exchange& exchange, h2::ErrorCode code, uint64_t n
 }
 
 // The endpoint broke a rule of HTTP/2 on this stream; its RST_STREAM has been queued.
-void Proxy::on_upstream_broken(Exchange& exchange, uint64_t now_ns) {
+void Proxy::on_upstream_broken(Exchange& exchange, const h2::Event& event, uint64_t now_ns) {
   release_upstream(exchange, now_ns);
   if (exchange.has_response_ended) {
     exchange.rst_after_end = true;
     release_if_ended(exchange, now_ns);
     return;
   }
-  end_with(exchange, grpc::Status::kInternal, LocalReason::kUpstreamProtocol,
-           Text("endpoint {} sent a malformed response", exchange.endpoint->name), now_ns);
+  Text why("endpoint {} sent a malformed response", exchange.endpoint->name);
+  if (event.code == h2::ErrorCode::kEnhanceYourCalm) {
+    const h2::Field* const field = event.has_large_field ? &memory_.own_fields_of(event).back() : nullptr;
+    why = large_list_text(Text("endpoint {}: response", exchange.endpoint->name), field, snapshot_.limits);
+  }
+  end_with(exchange, grpc::Status::kInternal, LocalReason::kUpstreamProtocol, why, now_ns);
 }
 
 void Proxy::on_upstream_lost(Exchange& exchange, std::string_view cause, uint64_t now_ns) {
@@ -401,7 +406,7 @@ void Proxy::write_access_log(const Exchange& exchange, uint64_t now_ns) {
     case h2::EventKind::kTrailers: return on_response_trailers(exchange, event, now_ns);
     case h2::EventKind::kInformational: return on_informational(exchange, event, now_ns);
     case h2::EventKind::kReset: return on_upstream_reset(exchange, event.code, now_ns);
-    case h2::EventKind::kStreamFailed: return on_upstream_broken(exchange, now_ns);
+    case h2::EventKind::kStreamFailed: return on_upstream_broken(exchange, event, now_ns);
     default: return;
   }
 }

@@ -79,6 +79,14 @@ def many_cheap_fields():
     return HELLO, (call(i, REQUEST + b"\x90" * 16_000, True) for i in ids())
 
 
+def large_fields():
+    """A field of 25,600 octets in a frame of 16 kB: each 'a' is five bits (RFC 7541, Appendix B)."""
+    value = bytes.fromhex("18c6318c63") * 3200
+    size = len(value) - 127
+    coded = b"\0\x01a\xff" + bytes([0x80 | size & 0x7f, size >> 7]) + value
+    return HELLO, (call(i, REQUEST + coded, True) for i in ids())
+
+
 def integer_without_end():
     return HELLO, iter([call(1, b"\xff" + b"\x80" * 2000)])
 
@@ -164,11 +172,11 @@ def unknown_frames():
 ATTACKS = {made.__name__: (made, reads) for made, reads in (
     (rapid_reset, True), (window_update_of_zero, True), (data_behind_the_end, True), (priority_of_wrong_length, True),
     (continuation_flood, True), (empty_continuations, True), (block_without_end, True), (hpack_bomb, True),
-    (many_cheap_fields, True), (integer_without_end, True), (table_churn, True), (no_window, True),
-    (dripped_window, True), (ping_flood, True), (ping_flood_with_a_call, False), (settings_flood, False),
-    (many_settings, True), (priority_flood, True), (empty_data, True), (data_in_octets, True), (window_overflow, True),
-    (overshoot, True), (half_a_preface, True), (smuggled_lines, True), (path_without_slash, True),
-    (trailers_without_end, True), (unknown_frames, True))}
+    (many_cheap_fields, True), (large_fields, True), (integer_without_end, True), (table_churn, True),
+    (no_window, True), (dripped_window, True), (ping_flood, True), (ping_flood_with_a_call, False),
+    (settings_flood, False), (many_settings, True), (priority_flood, True), (empty_data, True), (data_in_octets, True),
+    (window_overflow, True), (overshoot, True), (half_a_preface, True), (smuggled_lines, True),
+    (path_without_slash, True), (trailers_without_end, True), (unknown_frames, True))}
 
 
 class Result:

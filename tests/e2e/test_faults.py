@@ -20,7 +20,7 @@
 | no stream at all | UNAVAILABLE that names it | backend_grants_no_stream |
 | wrong SETTINGS, at first or later | UNAVAILABLE; the connection is closed with the code | wrong_settings_* |
 | SETTINGS or PING flood | UNAVAILABLE for what is on it; the connection is closed | flood_of_a_backend |
-| header list too large | the call alone ends, never OK | huge_response_headers, huge_trailers |
+| header list, or a field of it, too large | the call alone ends, never OK | huge_response_headers, huge_trailers, large_response_field |
 | endless CONTINUATION | UNAVAILABLE for what is on it; the connection is closed | endless_continuation_of_a_backend |
 | client gone | the backend's stream is cancelled | wire test_streams: closed_client_connection_cancels_its_calls |
 | out of descriptors | accepting pauses and resumes; open streams go on; no spin | test_faults_processes: out_of_descriptors |
@@ -241,6 +241,22 @@ def test_huge_response_headers(proxy, loop, backend):
     _, other = backend.await_request(1, complete=True)
     peer.respond(other, b"unharmed")
     assert bytes(ended(loop, beside).data) == grpc_message(b"unharmed")
+
+
+def test_large_response_field(proxy, loop, backend):
+    """20,000 octets where limits.field is 16 KiB; the connection to the endpoint stays."""
+    started = proxy(config=config_for(backend.address), args=["--stats-at-exit"])
+    client = loop.client(started)
+    request = client.call()
+    peer, stream = backend.await_request(complete=True)
+    peer.send_headers(stream, [*RESPONSE_HEADERS, ("x-large", "v" * 20_000)])
+    assert ended(loop, request).trailer("grpc-status") == "13"
+    assert message_of(request) == (
+        f"endpoint {backend.address}: response field 'x-large' of 20039 bytes, limits.field is 16384")
+    backend.handler = echo
+    assert ended(loop, client.call()).trailer("grpc-status") == "0"
+    counters = counters_of(started, client)
+    assert counters["limits"]["limits.field"] == 1 and counters["upstream_connections"] == 1
 
 
 def test_huge_trailers(proxy, loop, backend):

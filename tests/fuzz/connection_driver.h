@@ -36,7 +36,7 @@ class ConnectionDriver {
   static Limits limits_of(uint8_t octet) {
     static constexpr uint32_t kWindows[] = {1, 1000, 65'535, 1 << 20};
     Limits limits{};
-    limits.header_list = {octet & 0x80 ? 200u : 65'536u, octet & 0x40 ? 5u : 100u};
+    limits.header_list = {octet & 0x80 ? 200u : 65'536u, octet & 0x40 ? 5u : 100u, octet & 0x20 ? 4096u : 65'536u};
     limits.streams = 1 + (octet & 0xf);
     limits.stream_window = kWindows[(octet >> 4) & 3];
     limits.connection_window = limits.stream_window * 2;

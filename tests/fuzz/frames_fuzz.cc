@@ -146,7 +146,7 @@ class OurEnd {
   // nghttp2 knows none of ours on how often a peer may do what.
   static Limits limits_of(uint32_t window) {
     constexpr Rate kAlways{1'000'000'000, 100'000'000};
-    return {.header_list = {65'536, 100},
+    return {.header_list = {65'536, 100, 65'536},
             .streams = 100,
             .stream_window = window,
             .connection_window = kWindowDefault,

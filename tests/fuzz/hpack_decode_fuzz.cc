@@ -76,7 +76,8 @@ struct Ours {
     fields.clear();
     octets.reset(new uint8_t[block.size()]);
     std::copy(block.begin(), block.end(), octets.get());
-    if (!decoder.decode({octets.get(), block.size()}, {1 << 30, 1 << 20}, fields, arena).is_valid) return std::nullopt;
+    if (!decoder.decode({octets.get(), block.size()}, {1 << 30, 1 << 20, 1 << 30}, fields, arena).is_valid)
+      return std::nullopt;
     return plain(fields);
   }
 
@@ -118,7 +119,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     // The records that its fields name must survive what the other connection does in the same epoch.
     ringway::base::PlainVector<Field> fields;
     Arena arena;
-    second.decode({ours.octets.get(), block.size()}, {1 << 30, 1 << 20}, fields, arena);
+    second.decode({ours.octets.get(), block.size()}, {1 << 30, 1 << 20, 1 << 30}, fields, arena);
     require(plain(ours.fields) == *list && plain(fields) == *list, "a record changed under its field");
   }
   return 0;

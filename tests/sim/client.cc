@@ -16,6 +16,8 @@ constexpr int32_t kResourceExhausted = 8;
 constexpr uint64_t kLateness_ns = 100 * base::kMillisecond_ns;
 // What a header list holds beside the metadata, at most.
 constexpr uint32_t kOtherFields = 1'000;
+// What x-metadata has beside its value (RFC 9113 section 6.5.2).
+constexpr uint32_t kMetadataFieldOverhead = 10 + 32;
 // grpc-status of what the proxy itself answers.
 constexpr int32_t kOfTheProxy[] = {4, 8, 13, 14};
 
@@ -209,7 +211,9 @@ void Client::judge_time(const Call& call) const {
 }
 
 bool Client::may_have_large_list(const Call& call) const {
-  return call.plan.metadata_bytes + kOtherFields > world_.profile().snapshot.limits.header_list_bytes;
+  const config::Limits& limits = world_.profile().snapshot.limits;
+  const uint32_t field_bytes = call.plan.metadata_bytes + kMetadataFieldOverhead;
+  return call.plan.metadata_bytes + kOtherFields > limits.header_list_bytes || field_bytes > limits.field_bytes;
 }
 
 // Whether the proxy may end it by itself.

@@ -302,6 +302,10 @@ TEST(File, MistakesInTheFrame) {
       {"limits: {header_list: 4095}",
        "1:23: limits.header_list: '4095' is too small, allowed: a size from 4KiB to 16MiB, "
        "as 65536, 64KiB or 4MiB"},
+      {"limits: {field: 65537}",
+       "1:17: limits.field: '65537' is more than limits.header_list, allowed: a size from 4KiB to 64KiB"},
+      {"limits: {field: 16KiB, header_list: 8KiB}",
+       "1:17: limits.field: '16KiB' is more than limits.header_list, allowed: a size from 4KiB to 8KiB"},
   };
   for (const auto& [text, report] : mistakes) {
     EXPECT_EQ(read_with_routing(text).report, "t.yaml:" + report + "\n") << text;

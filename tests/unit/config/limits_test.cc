@@ -45,6 +45,8 @@ const Subject kSubjects[] = {
      [](const Snapshot& s) -> uint64_t { return s.limits.header_list_bytes; }},
     {LimitId::kHeaderFields, "limits.header_fields", "limits: {header_fields: @}",
      [](const Snapshot& s) -> uint64_t { return s.limits.header_fields; }},
+    {LimitId::kField, "limits.field", "limits: {header_list: 16MiB, field: @}",
+     [](const Snapshot& s) -> uint64_t { return s.limits.field_bytes; }},
     {LimitId::kStreams, "limits.streams", "limits: {streams: @}",
      [](const Snapshot& s) -> uint64_t { return s.limits.streams; }},
     {LimitId::kConnections, "limits.connections", "limits: {connections: @}",

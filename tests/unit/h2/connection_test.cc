@@ -17,6 +17,7 @@ class ConnectionTest : public testing::Test {
     }
     return count;
   }
+  uint64_t limit_hits(LimitKind kind) const { return memory_.limit_hits[static_cast<size_t>(kind)]; }
 
   Memory memory_{1, 1000, 1 << 20};
 };
@@ -207,6 +208,77 @@ TEST_F(ConnectionTest, AListBeyondTheLimitIsGivenToTheOwner) {
     const auto seen = server.receive(wire::headers(1, wire::request_block(), true));
     EXPECT_EQ(seen.at(0).kind, fields < 4 ? EventKind::kListTooLarge : EventKind::kRequest) << fields;
   }
+}
+
+TEST_F(ConnectionTest, AFieldBeyondTheLimitIsGivenToTheOwner) {
+  constexpr uint32_t kLimit = 5000;
+  Limits limits = test_limits();
+  limits.header_list.field_bytes = kLimit;
+  for (const uint32_t size : {kLimit - 1, kLimit, kLimit + 1}) {
+    Endpoint server(Role::kServer, memory_, limits);
+    server.greet();
+    const PlainField large{"x-large", std::string(size - kFieldOverhead - 7, 'v')};
+    const auto seen = server.receive(wire::headers(1, wire::request_block({large, {"x-more", "m"}}), true));
+    ASSERT_EQ(seen.size(), 1u);
+    EXPECT_EQ(seen[0].end_stream, true);
+    EXPECT_EQ(limit_hits(LimitKind::kField), size > kLimit ? 1u : 0u);
+    EXPECT_EQ(limit_hits(LimitKind::kHeaderList), 0u);
+    if (size <= kLimit) {
+      EXPECT_EQ(seen[0].kind, EventKind::kRequest) << size;
+      continue;
+    }
+    EXPECT_EQ(seen[0].kind, EventKind::kListTooLarge);
+    EXPECT_TRUE(seen[0].has_large_field);
+    EXPECT_EQ(seen[0].fields, wire::request_fields({large})) << "it is the last";
+    // It can be answered, and the connection goes on.
+    server.send_headers(*server.stream(1), {{":status", "431"}}, true);
+    EXPECT_EQ(server.take_frames().size(), 1u);
+    EXPECT_EQ(server.receive(wire::headers(3, wire::request_block(), true)).at(0).kind, EventKind::kRequest);
+  }
+}
+
+// Trailers of a request; a response, an informational one, and trailers.
+TEST_F(ConnectionTest, ALaterFieldBeyondTheLimitFailsItsStream) {
+  constexpr uint32_t kLimit = 5000;
+  Limits limits = test_limits();
+  limits.header_list.field_bytes = kLimit;
+  const auto list = [](uint32_t size) { return PlainList{{"x-large", std::string(size - kFieldOverhead - 7, 'v')}}; };
+  const auto expect_end = [&](Endpoint& endpoint, uint32_t size, EventKind otherwise, const char* what) {
+    const bool is_beyond = size > kLimit;
+    const Seen& last = endpoint.events.back();
+    EXPECT_EQ(last.kind, is_beyond ? EventKind::kStreamFailed : otherwise) << what << " " << size;
+    EXPECT_EQ(resets_of(endpoint.take_frames(), 1, ErrorCode::kEnhanceYourCalm), is_beyond ? 1u : 0u) << what;
+    EXPECT_FALSE(endpoint.connection.has_failed());
+    if (!is_beyond) return;
+    EXPECT_EQ(name_of(last.code), "ENHANCE_YOUR_CALM");
+    EXPECT_TRUE(last.has_large_field);
+    EXPECT_EQ(last.fields.back(), list(size)[0]) << "which one it was";
+  };
+  uint64_t hits = 0;
+  for (const uint32_t size : {kLimit - 1, kLimit, kLimit + 1}) {
+    Endpoint server(Role::kServer, memory_, limits);
+    server.greet();
+    server.receive(wire::headers(1, wire::request_block(), false));
+    server.receive(wire::headers(1, wire::block(list(size)), true));
+    expect_end(server, size, EventKind::kTrailers, "trailers of a request");
+    for (const char* status : {"200", "103", "trailers"}) {
+      Endpoint client(Role::kClient, memory_, limits);
+      client.greet();
+      client.send_headers(*client.connection.open_stream(nullptr), wire::request_fields(), true);
+      client.take_output();
+      const bool are_trailers = std::string_view(status) == "trailers";
+      if (are_trailers) client.receive(wire::headers(1, wire::response_block(), false));
+      const std::string block = are_trailers ? wire::block(list(size)) : wire::response_block(status, list(size));
+      client.receive(wire::headers(1, block, are_trailers));
+      const EventKind kind = are_trailers                        ? EventKind::kTrailers
+                             : std::string_view(status) == "103" ? EventKind::kInformational
+                                                                 : EventKind::kResponse;
+      expect_end(client, size, kind, status);
+    }
+    hits += size > kLimit ? 4 : 0;
+    EXPECT_EQ(limit_hits(LimitKind::kField), hits);
+  }
+  EXPECT_EQ(limit_hits(LimitKind::kHeaderList), 0u);
 }
 
 TEST_F(ConnectionTest, ALaterListBeyondTheLimitFailsItsStream) {

@@ -12,7 +12,7 @@
 
 namespace ringway::h2 {
 
-inline constexpr DecodeLimits kWideLimits{1u << 20, 10'000};
+inline constexpr DecodeLimits kWideLimits{1u << 20, 10'000, 1u << 20};
 
 struct DecoderBench {
   explicit DecoderBench(FieldInterner& shared) : interner(shared), decoder(shared) {}

@@ -31,7 +31,7 @@ std::vector<Seen> joined(const std::vector<Seen>& events) {
 }
 
 Limits test_limits() {
-  return {.header_list = {64 * 1024, 100},
+  return {.header_list = {64 * 1024, 100, 64 * 1024},
           .streams = 100,
           .stream_window = 65'536,
           .connection_window = 1 << 20,
@@ -80,6 +80,10 @@ std::vector<Seen> Endpoint::receive(std::string_view bytes) {
     const bool has_list = event.kind == EventKind::kRequest || event.kind == EventKind::kInformational ||
                           event.kind == EventKind::kResponse || event.kind == EventKind::kTrailers ||
                           event.kind == EventKind::kConnect || event.kind == EventKind::kListTooLarge;
+    if (event.kind == EventKind::kListTooLarge || event.kind == EventKind::kStreamFailed) {
+      copy.has_large_field = event.has_large_field;
+    }
+    if (copy.has_large_field) copy.fields = plain(memory.own_fields_of(event));
     if (!has_list) continue;
     copy.fields = plain(memory.fields_of(event));
     copy.head = memory.head_of(event);

@@ -18,6 +18,7 @@ struct Seen {
   ErrorCode code{};
   uint32_t stream_id = 0;
   uint32_t last_stream_id = 0;
+  bool has_large_field = false;
   PlainList fields;
   MessageHead head;
   std::string data;

@@ -150,7 +150,7 @@ TEST_F(HpackDecoderTest, ListBytesAreLimited) {
   const std::string block = hpack_literal(kLiteralPlain, "name", "values") + "\x82";
   const uint32_t size = 42 + 7 + 3 + 32;
   for (const uint32_t limit : {size - 1, size, size + 1}) {
-    const DecodedBlock decoded = bench_.decode(block, {limit, 100});
+    const DecodedBlock decoded = bench_.decode(block, {limit, 100, 4096});
     EXPECT_TRUE(decoded.is_valid);
     EXPECT_EQ(decoded.is_too_large, limit < size) << limit;
     EXPECT_EQ(bench_.fields.size(), limit < size ? 1u : 2u);
@@ -162,25 +162,84 @@ TEST_F(HpackDecoderTest, ListBytesAreLimited) {
 
 TEST_F(HpackDecoderTest, FieldCountIsLimited) {
   for (const uint32_t limit : {9u, 10u, 11u}) {
-    const DecodedBlock decoded = bench_.decode(std::string(10, '\x82'), {1u << 20, limit});
+    const DecodedBlock decoded = bench_.decode(std::string(10, '\x82'), {1u << 20, limit, 4096});
     EXPECT_TRUE(decoded.is_valid);
     EXPECT_EQ(decoded.is_too_large, limit < 10) << limit;
     EXPECT_EQ(bench_.fields.size(), std::min(limit, 10u));
   }
 }
 
+// Each way to write a literal, a name of its own among them, and a code that is not read.
+TEST_F(HpackDecoderTest, OneFieldIsLimited) {
+  for (const auto& [limit, kind, name, is_coded] : {std::tuple{4096u, kLiteralPlain, "x-own", false},
+                                                    {4096u, kLiteralIncremental, "x-own", false},
+                                                    {4096u, kLiteralNever, "authorization", false},
+                                                    {5000u, kLiteralPlain, "cookie", true},
+                                                    {20'000u, kLiteralIncremental, "x-own", true},
+                                                    {20'000u, kLiteralPlain, "traceparent", true}}) {
+    const auto overhead = static_cast<uint32_t>(std::string_view(name).size() + kFieldOverhead);
+    for (const uint32_t size : {limit - 1, limit, limit + 1}) {
+      const std::string block =
+          "\x82" + hpack_literal(kind, name, std::string(size - overhead, 'a'), is_coded) + "\x86";
+      const DecodedBlock decoded = bench_.decode(block, {1u << 20, 100, limit});
+      EXPECT_TRUE(decoded.is_valid);
+      EXPECT_EQ(decoded.has_large_field, size > limit) << name << " " << size;
+      EXPECT_EQ(decoded.is_too_large, size > limit) << name << " " << size;
+      // It is the last; what follows is dropped.
+      ASSERT_EQ(bench_.fields.size(), size > limit ? 2u : 3u) << name << " " << size;
+      const Field& field = bench_.fields[1];
+      EXPECT_EQ(field.name(), name);
+      EXPECT_EQ(field.name_size + field.value_size + kFieldOverhead, size);
+    }
+  }
+}
+
+// A name alone may be too much, and is not known by its index then.
+TEST_F(HpackDecoderTest, ALongNameIsPartOfItsField) {
+  for (const uint32_t size : {5000u, 5001u}) {
+    const std::string block = hpack_literal(kLiteralPlain, std::string(size - kFieldOverhead, 'n'), "");
+    EXPECT_EQ(bench_.decode(block, {1u << 20, 100, 5000}).has_large_field, size > 5000);
+  }
+}
+
+// The limit that was passed first is told, also where there is no room for one more field.
+TEST_F(HpackDecoderTest, AFieldTooLargeBehindAListTooLarge) {
+  const std::string large = hpack_literal(kLiteralPlain, "x-own", std::string(5000, 'a'));
+  const std::string small = hpack_literal(kLiteralPlain, "x-own", std::string(50, 'a'));
+  for (const auto& [block, limits, has_large_field] :
+       {std::tuple{small + small + large, DecodeLimits{100, 100, 4096}, false},
+        {small + large, DecodeLimits{100, 100, 4096}, true},
+        {small + large, DecodeLimits{1u << 20, 1, 4096}, false},
+        {small + large, DecodeLimits{1u << 20, 2, 4096}, true},
+        {large + large, DecodeLimits{1u << 20, 1, 4096}, true}}) {
+    const DecodedBlock decoded = bench_.decode(block, limits);
+    EXPECT_TRUE(decoded.is_valid && decoded.is_too_large);
+    EXPECT_EQ(decoded.has_large_field, has_large_field);
+  }
+}
+
+// What is behind it still moves the table, and it empties the table itself (section 4.4).
+TEST_F(HpackDecoderTest, ATooLargeFieldIsDecodedForTheTablesSake) {
+  bench_.decode(hpack_literal(kLiteralIncremental, "old", "goes"));
+  const std::string large = hpack_literal(kLiteralIncremental, "x-own", std::string(5000, 'a'));
+  const std::string kept = hpack_literal(kLiteralIncremental, "kept", "in the table");
+  EXPECT_TRUE(bench_.decode(large + kept, {1u << 20, 100, 4096}).has_large_field);
+  EXPECT_EQ(bench_.list(hpack_integer(0x80, 7, 62)), (PlainList{{"kept", "in the table"}}));
+  EXPECT_TRUE(rejects(hpack_integer(0x80, 7, 63)));
+}
+
 // A list that is too large still moves the table, else every later block of the connection would be misread.
 TEST_F(HpackDecoderTest, ATooLargeListIsDecodedToItsEnd) {
   const std::string block = hpack_literal(kLiteralPlain, "big", std::string(500, 'x')) +
                             hpack_literal(kLiteralIncremental, "kept", "in the table");
-  EXPECT_TRUE(bench_.decode(block, {100, 100}).is_too_large);
+  EXPECT_TRUE(bench_.decode(block, {100, 100, 4096}).is_too_large);
   EXPECT_TRUE(bench_.fields.empty());
   EXPECT_EQ(bench_.list(hpack_integer(0x80, 7, 62)), (PlainList{{"kept", "in the table"}}));
   // An invalid index in the part that is only decoded for the table's sake is still an error.
-  EXPECT_FALSE(bench_.decode(block + hpack_integer(0x80, 7, 99), {100, 100}).is_valid);
+  EXPECT_FALSE(bench_.decode(block + hpack_integer(0x80, 7, 99), {100, 100, 4096}).is_valid);
   // A field that alone would fit does not slip in behind one that did not.
   const std::string tail = hpack_literal(kLiteralPlain, "big", std::string(500, 'x')) + "\x82";
-  EXPECT_TRUE(bench_.decode(tail, {100, 100}).is_too_large);
+  EXPECT_TRUE(bench_.decode(tail, {100, 100, 4096}).is_too_large);
   EXPECT_TRUE(bench_.fields.empty());
 }
 
@@ -360,12 +419,12 @@ TEST_F(HpackDecoderTest, WhatRequestsBeginWithCountsAgainstTheLimits) {
   };
   for (int i = 0; i < 3; ++i) decode(kWideLimits);
   EXPECT_NE(decode(kWideLimits).leading, nullptr);
-  EXPECT_FALSE(decode({size, 5}).is_too_large);
-  EXPECT_NE(decode({size, 5}).leading, nullptr);
-  EXPECT_TRUE(decode({size - 1, 5}).is_too_large);
-  EXPECT_TRUE(decode({size, 4}).is_too_large);
-  EXPECT_TRUE(decode({size, 3}).is_too_large);
-  EXPECT_TRUE(decode({100, 5}).is_too_large);
+  EXPECT_FALSE(decode({size, 5, 4096}).is_too_large);
+  EXPECT_NE(decode({size, 5, 4096}).leading, nullptr);
+  EXPECT_TRUE(decode({size - 1, 5, 4096}).is_too_large);
+  EXPECT_TRUE(decode({size, 4, 4096}).is_too_large);
+  EXPECT_TRUE(decode({size, 3, 4096}).is_too_large);
+  EXPECT_TRUE(decode({100, 5, 4096}).is_too_large);
   EXPECT_FALSE(decode(kWideLimits).is_too_large);
 }
 

@@ -3,6 +3,7 @@
 
 #include <cerrno>
 
+#include "proxy/h2_limits.h"
 #include "rig.h"
 #include "wire.h"
 
@@ -169,11 +170,47 @@ TEST(LocalReply, AnUploadUnderWayIsStopped) {
 TEST(LocalReply, ToTooLargeAHeaderList) {
   Rig rig(Rig::plain_snapshot(1));
   Link& client = rig.add_client();
-  const int32_t id =
-      client.peer->send_request(grpc_request("/a.B/C", {{"x-large", std::string(17'000, 'x')}}), grpc_message(1), true);
+  const PlainList large(2, {"x-large", std::string(8'500, 'x')});
+  const int32_t id = client.peer->send_request(grpc_request("/a.B/C", large), grpc_message(1), true);
   rig.run();
-  EXPECT_EQ(value_of(client.peer->messages.at(id).headers, "grpc-status"), "8");
+  const auto& headers = client.peer->messages.at(id).headers;
+  EXPECT_EQ(value_of(headers, "grpc-status"), "8");
+  EXPECT_EQ(value_of(headers, "grpc-message"), "request headers exceed the limit of 16384 bytes or 100 fields");
   EXPECT_EQ(replies(rig, LocalReason::kHeaderListTooLarge), 1u);
+}
+
+TEST(LocalReply, ToTooLargeAField) {
+  config::Snapshot snapshot = Rig::plain_snapshot(1);
+  snapshot.limits.field_bytes = 5000;
+  Rig rig(snapshot);
+  Link& client = rig.add_client();
+  const auto answer_to = [&](const std::string& name, size_t size) {
+    const std::string value(size - h2::kFieldOverhead - name.size(), 'x');
+    const int32_t id = client.peer->send_request(grpc_request("/a.B/C", {{name, value}}), grpc_message(1), true);
+    rig.run();
+    return client.peer->messages[id].headers;
+  };
+  for (const size_t size : {4999u, 5000u})
+    EXPECT_TRUE(answer_to("x-token", size).empty()) << size << ": it waits for the endpoint";
+  const PlainList refused = answer_to("x-token", 5001);
+  EXPECT_EQ(value_of(refused, "grpc-status"), "8");
+  EXPECT_EQ(value_of(refused, "grpc-message"), "request field 'x-token' of 5001 bytes, limits.field is 5000");
+  // A name of any length, of which enough is told.
+  EXPECT_EQ(value_of(answer_to(std::string(300, 'n'), 6000), "grpc-message"),
+            "request field '" + std::string(100, 'n') + "' of 6000 bytes, limits.field is 5000");
+  EXPECT_EQ(rig.proxy->limit_hits()[static_cast<size_t>(h2::LimitKind::kField)], 2u);
+  EXPECT_EQ(replies(rig, LocalReason::kHeaderListTooLarge), 2u);
+}
+
+// What cannot stand in a text is not repeated.
+TEST(LocalReply, ToTooLargeAFieldWithoutAProperName) {
+  const config::Limits limits = Rig::plain_snapshot(1).limits;
+  const std::string value(20'000, 'x');
+  for (const std::string_view name : {"Upper", "two\nlines", ""}) {
+    const h2::Field field = h2::make_field(name, h2::KnownName::kNone, value);
+    EXPECT_EQ(std::string_view(large_list_text("request", &field, limits)),
+              fmt::format("request field of {} bytes, limits.field is 16384", 20'032 + name.size()));
+  }
 }
 
 // In one read a request that no route takes, and what ends its stream: the answer has nowhere to go.

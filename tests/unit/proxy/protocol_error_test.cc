@@ -49,10 +49,10 @@ class UpstreamProtocol : public testing::Test {
     EXPECT_TRUE(answer.is_closed);
     return answer;
   }
-  void expect_internal(const Nghttp2Peer::Message& answer) {
+  void expect_internal(const Nghttp2Peer::Message& answer, std::string_view why = " sent a malformed response") {
     EXPECT_EQ(value_of(answer.headers, ":status"), "200");
     EXPECT_EQ(value_of(answer.headers, "grpc-status"), "13");
-    EXPECT_EQ(value_of(answer.headers, "grpc-message"), "endpoint 127.0.0.1:1001 sent a malformed response");
+    EXPECT_EQ(value_of(answer.headers, "grpc-message"), "endpoint 127.0.0.1:1001" + std::string(why));
     EXPECT_TRUE(answer.has_ended);
     EXPECT_EQ(answer.close_code, 0u);
   }
@@ -87,7 +87,26 @@ TEST_F(UpstreamProtocol, HeadersBeyondTheLimit) {
   const std::string_view octets = block;
   expect_internal(
       answer_after(wire::frame(h2::FrameType::kHeaders, 0, 1, octets.substr(0, 16'000)) +
-                   wire::frame(h2::FrameType::kContinuation, h2::kFlagEndHeaders, 1, octets.substr(16'000))));
+                   wire::frame(h2::FrameType::kContinuation, h2::kFlagEndHeaders, 1, octets.substr(16'000))),
+      ": response headers exceed the limit of 16384 bytes or 100 fields");
+}
+
+class LargeResponseField : public UpstreamProtocol, public testing::WithParamInterface<bool> {};
+INSTANTIATE_TEST_SUITE_P(InHeadersOrTrailers, LargeResponseField, testing::Bool());
+
+TEST_P(LargeResponseField, EndsTheCallAndIsNamed) {
+  const PlainList large = {{"x-large", std::string(16'385 - 7 - h2::kFieldOverhead, 'x')}};
+  const std::string begin = GetParam() ? wire::headers(1, kResponseBlock, false) : "";
+  const std::string block = GetParam() ? wire::block(large) : wire::response_block("200", large);
+  const std::string_view octets = block;
+  const auto& answer =
+      answer_after(begin + wire::frame(h2::FrameType::kHeaders, h2::kFlagEndStream, 1, octets.substr(0, 16'000)) +
+                   wire::frame(h2::FrameType::kContinuation, h2::kFlagEndHeaders, 1, octets.substr(16'000)));
+  const PlainList& ending = GetParam() ? answer.trailers : answer.headers;
+  EXPECT_EQ(value_of(ending, "grpc-status"), "13");
+  EXPECT_EQ(value_of(ending, "grpc-message"),
+            "endpoint 127.0.0.1:1001: response field 'x-large' of 16385 bytes, limits.field is 16384");
+  EXPECT_EQ(rig.proxy->limit_hits()[static_cast<size_t>(h2::LimitKind::kField)], 1u);
 }
 
 TEST_F(UpstreamProtocol, BetweenMessagesItShowsAsTrailers) {
