@@ -243,13 +243,15 @@ void read_connections(const Element& element, ClusterConfig& cluster, Report& re
 
 void read_cluster(const Element& element, Draft& draft, Report& report) {
   constexpr std::string_view kEndpointsWords = "a list of at least one {address, weight}";
-  const Map map(element, report, {"name", "policy", "endpoints", "tls", "connections"},
+  const Map map(element, report, {"name", "policy", "header_compression", "endpoints", "tls", "connections"},
                 {"slow_start", "panic", "localities", "health_check", "outlier", "circuit_breakers"});
   ClusterDraft cluster{initial_cluster(""), element.place, {}};
   const auto name = map.require("name", kClusterNameWords);
   if (name) cluster.place = name->place;
   cluster.config.name = checked_text(name, report, is_cluster_name, "a name", kClusterNameWords).value_or("");
   read_value(map.find("policy"), report, kPolicyWords, parse_policy, cluster.config.policy);
+  read_value(map.find("header_compression"), report, kHeaderCompressionWords, parse_header_compression,
+             cluster.config.header_compression);
   if (const auto endpoints = map.require("endpoints", kEndpointsWords)) {
     for (const Element& item : items(*endpoints, report, kEndpointsWords)) read_endpoint(item, cluster.config, report);
   }

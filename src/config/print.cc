@@ -126,6 +126,7 @@ void print_cluster(Emitter& out, const ClusterConfig& cluster) {
   out << YAML::BeginMap;
   pair(out, "name", cluster.name);
   pair(out, "policy", policy_text(cluster.policy));
+  pair(out, "header_compression", header_compression_text(cluster.header_compression));
   out << YAML::Key << "endpoints" << YAML::Value << YAML::BeginSeq;
   for (const EndpointConfig& endpoint : cluster.endpoints) {
     out << YAML::BeginMap;

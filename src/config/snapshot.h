@@ -16,6 +16,8 @@ namespace ringway::config {
 
 enum class AcceptMode : uint8_t { kBalanced, kReusePort };
 enum class Policy : uint8_t { kRoundRobin };
+// Whether the header tables of endpoints take in what clients send (RFC 7541 section 2.3.2).
+enum class HeaderCompression : uint8_t { kDynamic, kStatic };
 enum class LogLevel : uint8_t { kDebug, kInfo, kWarn, kError };
 // Whether a listener's clients come with a header that says who they are (proxy/proxy_header.h).
 enum class ProxyProtocol : uint8_t { kOff, kOptional, kRequire };
@@ -159,6 +161,7 @@ struct EndpointConfig {
 struct ClusterConfig {
   std::string name;
   Policy policy = Policy::kRoundRobin;
+  HeaderCompression header_compression = HeaderCompression::kDynamic;
   std::vector<EndpointConfig> endpoints;
   uint32_t connections_per_shard = 1;  // to each endpoint, at first; more are opened at the peer's stream limit
   uint64_t connect_timeout_ns = 0;

@@ -22,6 +22,8 @@ struct Word {
 
 constexpr std::array kAccept = {Word{"balanced", AcceptMode::kBalanced}, Word{"reuseport", AcceptMode::kReusePort}};
 constexpr std::array kPolicies = {Word{"round_robin", Policy::kRoundRobin}};
+constexpr std::array kHeaderCompression = {Word{"dynamic", HeaderCompression::kDynamic},
+                                           Word{"static", HeaderCompression::kStatic}};
 constexpr std::array kLogLevels = {Word{"debug", LogLevel::kDebug}, Word{"info", LogLevel::kInfo},
                                    Word{"warn", LogLevel::kWarn}, Word{"error", LogLevel::kError}};
 constexpr std::array kFormats = {Word{"combined", AccessLogFormat::kCombined}, Word{"json", AccessLogFormat::kJson}};
@@ -89,6 +91,9 @@ std::string_view name_of(T value, const std::array<Word<T>, N>& words) {
 
 Parsed<AcceptMode> parse_accept(std::string_view text) {
   return pick(text, kAccept, kAcceptWords);
+}
+Parsed<HeaderCompression> parse_header_compression(std::string_view text) {
+  return pick(text, kHeaderCompression, kHeaderCompressionWords);
 }
 Parsed<LogLevel> parse_log_level(std::string_view text) {
   return pick(text, kLogLevels, kLogLevelWords);
@@ -209,6 +214,9 @@ std::string_view accept_text(AcceptMode mode) {
 }
 std::string_view policy_text(Policy policy) {
   return name_of(policy, kPolicies);
+}
+std::string_view header_compression_text(HeaderCompression compression) {
+  return name_of(compression, kHeaderCompression);
 }
 std::string_view log_level_text(LogLevel level) {
   return name_of(level, kLogLevels);

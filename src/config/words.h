@@ -17,6 +17,7 @@ using Parsed = std::expected<T, std::string>;
 
 inline constexpr std::string_view kAcceptWords = "balanced, reuseport";
 inline constexpr std::string_view kPolicyWords = "round_robin";
+inline constexpr std::string_view kHeaderCompressionWords = "dynamic, static";
 inline constexpr std::string_view kLogLevelWords = "debug, info, warn, error";
 inline constexpr std::string_view kProxyProtocolWords = "off, optional, require";
 inline constexpr std::string_view kAccessLogFormatWords = "combined, json";
@@ -33,6 +34,7 @@ inline constexpr std::string_view kAddressWords = "HOST:PORT with an IP address 
 
 Parsed<AcceptMode> parse_accept(std::string_view text);
 Parsed<Policy> parse_policy(std::string_view text);
+Parsed<HeaderCompression> parse_header_compression(std::string_view text);
 Parsed<LogLevel> parse_log_level(std::string_view text);
 Parsed<AccessLogFormat> parse_access_log_format(std::string_view text);
 Parsed<ProxyProtocol> parse_proxy_protocol(std::string_view text);
@@ -60,6 +62,7 @@ Parsed<EndpointConfig> parse_upstream(std::string_view text);
 
 std::string_view accept_text(AcceptMode mode);
 std::string_view policy_text(Policy policy);
+std::string_view header_compression_text(HeaderCompression compression);
 std::string_view log_level_text(LogLevel level);
 std::string_view proxy_protocol_text(ProxyProtocol protocol);
 std::string_view access_log_format_text(AccessLogFormat format);

@@ -107,6 +107,9 @@ class Connection {
   // Streams of which gather() has moved octets or the end; pop each, read and zero its drained_bytes.
   Stream* pop_drained() noexcept;
 
+  // Header lists are written without the peer's dynamic table. Before start().
+  void forgo_header_table() noexcept { encoder_.forgo_table(); }
+
   // For owners whose slot number is known only once the connection exists; before the first stream.
   void set_slot(uint32_t slot) noexcept { slot_ = slot; }
 

@@ -114,13 +114,19 @@ void HpackEncoder::change_state(TableChange change, uint64_t operand) noexcept {
   };
   static constexpr uint32_t kSteps = 256;
   static thread_local Step steps[kSteps] = {};
-  static thread_local uint64_t latest = kFirstState;  // 2^64 outlast any process
+  static thread_local uint64_t latest = kTablelessState;  // 2^64 outlast any process
   const uint64_t mixed = (state_ * 0x9e3779b97f4a7c15 ^ operand) * 0xa0761d6478bd642f + static_cast<uint64_t>(change);
   Step& step = steps[(mixed >> 32) % kSteps];
   if (step.state != state_ || step.operand != operand || step.change != change) {
     step = {state_, operand, change, ++latest};
   }
   state_ = step.next;
+}
+
+void HpackEncoder::forgo_table() noexcept {
+  ASSERT(inserted_ == 0 && block_number_ == 0);
+  inserts_ = false;
+  state_ = kTablelessState;
 }
 
 void HpackEncoder::set_peer_table_size(uint32_t bytes) noexcept {
@@ -212,7 +218,7 @@ void HpackEncoder::encode_slowly(const Field& field, base::ByteQueue& out, base:
 void HpackEncoder::insert_record(const FieldRecord& record, base::ByteQueue& out, base::BlockPool& pool) {
   const Field literal = literal_of(record);
   Slot* slot = nullptr;
-  if ((record.flags & kFieldNeverIndex) == 0 && record.value_size <= kIndexedValueMax &&
+  if (inserts_ && (record.flags & kFieldNeverIndex) == 0 && record.value_size <= kIndexedValueMax &&
       make_room(record.hpack_size())) {
     slot = slot_for(record);
   }

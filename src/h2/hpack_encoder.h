@@ -24,6 +24,10 @@ class HpackEncoder {
   // (section 4.2).
   void set_peer_table_size(uint32_t bytes) noexcept;
 
+  // Nothing is inserted from here on: fields are indexes into the static table or literals, and never indexes into what
+  // others have sent. Before the first block.
+  void forgo_table() noexcept;
+
   // Call before the first field of each block.
   void begin_block(base::ByteQueue& out, base::BlockPool& pool) {
     ++block_number_;
@@ -102,6 +106,8 @@ class HpackEncoder {
 
   // Of a table of the default size to which nothing has happened yet.
   static constexpr uint64_t kFirstState = 1;
+  // Of an encoder that inserts nothing: it shares no octets with those that do, which would not insert either then.
+  static constexpr uint64_t kTablelessState = 2;
   static constexpr uint32_t kSlotsMax = 256;
   static constexpr uint32_t kIndexedValueMax = 512;  // a longer value costs the others their place
   static constexpr uint32_t kHotBlocks = 64;
@@ -134,6 +140,7 @@ class HpackEncoder {
   uint32_t oldest_ = 0;
   uint32_t table_bytes_ = 0;
   uint32_t table_bytes_max_ = kTableSizeDefault;
+  bool inserts_ = true;
   uint32_t announce_lowest_ = UINT32_MAX;  // the smallest size since the last block; UINT32_MAX: nothing to announce
   // Changes with the table, and when a size is to be announced. Encoders of one thread with the same past have the same
   // state, so that what one has written for a list is right for all of them.

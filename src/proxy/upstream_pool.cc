@@ -77,6 +77,9 @@ void Proxy::open_connections(Endpoint& endpoint, size_t count, uint64_t now_ns) 
     if (connection == nullptr) return timers_.arm(endpoint, now_ns + kSlotPause_ns);
     connection->handle = connections_.handle(*connection);
     connection->h2.set_slot(connection->handle.index);
+    if (endpoint.cluster.config.header_compression == config::HeaderCompression::kStatic) {
+      connection->h2.forgo_header_table();
+    }
     connection->state = ConnectionState::kConnecting;
     connection->endpoint = &endpoint;
     connection->peer = endpoint.address;

@@ -2,6 +2,7 @@
 
 import random
 
+import pytest
 from h2.settings import SettingCodes
 
 from rawh2 import RESPONSE_HEADERS, grpc_message, request_headers
@@ -114,6 +115,28 @@ def test_two_clients_do_not_share_a_table(proxy, loop, backend):
         for number, client in enumerate(clients):
             exchange(loop, backend, client, [("x-client", f"{number}"), *varied_fields(dice, 3)], [("x-to", f"{number}")])
     assert len(backend.connections) == 1
+
+
+@pytest.mark.parametrize("compression", ["dynamic", "static"])
+def test_table_of_a_backend(proxy, loop, backend, compression):
+    """With header_compression: static no field of any client enters the table of h2's decoder, at any time."""
+    config = {"shards": {"count": 1}, "listeners": [{"address": "127.0.0.1:0", "routes": [{"cluster": "c"}]}],
+              "clusters": [{"name": "c", "header_compression": compression,
+                            "endpoints": [{"address": backend.address}]}]}
+    started = proxy(config=config)
+    clients = [loop.client(started) for _ in range(3)]
+    dice = random.Random(26)
+    has_entries = set()
+    for _ in range(40):
+        for number, client in enumerate(clients):
+            same = [("x-tenant", f"{number}"), ("x-trace", "t" * 100)]
+            peer = exchange(loop, backend, client, [*same, *varied_fields(dice, 2)], [("x-to", f"{number}")])
+            # The very block of the call before, and one that has no more than its indexes at the client.
+            exchange(loop, backend, client, same)
+            exchange(loop, backend, client)
+            has_entries.add(bool(peer.h2.decoder.header_table.dynamic_entries))
+    assert len(backend.connections) == 1
+    assert has_entries == {compression == "dynamic"}
 
 
 def test_credentials_enter_no_table(proxy, loop, backend):

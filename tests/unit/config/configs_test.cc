@@ -143,6 +143,7 @@ TEST(Configs, FullHasEveryKey) {
                                 "cluster",
                                 "name",
                                 "policy",
+                                "header_compression",
                                 "endpoints",
                                 "weight",
                                 "per_shard",

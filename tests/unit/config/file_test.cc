@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "config/print.h"
 #include "reading.h"
 
 namespace ringway::config {
@@ -129,7 +130,7 @@ TEST(File, ClustersAndEndpoints) {
       "listeners: [{address: 'unix:/tmp/l', routes: [{match: {prefix: /b}, cluster: b}, {cluster: a}]}]\n"
       "clusters:\n"
       "  - {name: a, endpoints: [{address: '[::1]:1', weight: 1000}, {address: 'localhost:65535'}]}\n"
-      "  - {name: b.c-d_9, policy: round_robin, endpoints: [{address: 'unix:/tmp/b'}]}\n"
+      "  - {name: b.c-d_9, policy: round_robin, header_compression: static, endpoints: [{address: 'unix:/tmp/b'}]}\n"
       "  - {name: b, endpoints: [{address: 10.0.0.1:1}], connections: {per_shard: 3, connect_timeout: 300ms,\n"
       "     keepalive: {interval: 0, timeout: 300ms}}}\n");
   ASSERT_EQ(reading.report, "");
@@ -140,6 +141,9 @@ TEST(File, ClustersAndEndpoints) {
   EXPECT_EQ(snapshot.clusters[0].endpoints[0].address.text(), "[::1]:1");
   EXPECT_EQ(snapshot.clusters[0].endpoints[0].weight, 1000u);
   EXPECT_EQ(snapshot.clusters[0].endpoints[1].weight, 1u);
+  EXPECT_EQ(snapshot.clusters[0].header_compression, HeaderCompression::kDynamic);
+  EXPECT_EQ(snapshot.clusters[1].header_compression, HeaderCompression::kStatic);
+  EXPECT_EQ(read_text(to_yaml(snapshot)).snapshot, snapshot);
   EXPECT_EQ(snapshot.clusters[2].connections_per_shard, 3u);
   EXPECT_EQ(snapshot.clusters[2].connect_timeout_ns, 300'000'000u);
   EXPECT_EQ(snapshot.clusters[2].keepalive_interval_ns, 0u);
@@ -270,6 +274,8 @@ TEST(File, MistakesInClusters) {
        "address once, with a weight"},
       {"  - {name: a, policy: fastest, endpoints: [{address: 127.0.0.1:1}]}",
        "3:23: clusters[0].policy: 'fastest' is not known here, allowed: round_robin"},
+      {"  - {name: a, header_compression: off, endpoints: [{address: 127.0.0.1:1}]}",
+       "3:35: clusters[0].header_compression: 'off' is not known here, allowed: dynamic, static"},
       {"  - {name: a, policy: ring_hash, endpoints: [{address: 127.0.0.1:1}]}",
        "3:23: clusters[0].policy: 'ring_hash' is not supported by this version, allowed: round_robin"},
   };

@@ -95,6 +95,29 @@ TEST_F(HpackEncoderTest, NeverIndexedStaysSo) {
   EXPECT_EQ(encoder_.entry_count(), 0u);
 }
 
+TEST_F(HpackEncoderTest, WithoutATableNothingIsInserted) {
+  encoder_.forgo_table();
+  twin_.forgo_table();
+  Field post{};
+  post.record = interner_.static_record(3);
+  post.known = post.record->known;
+  const Field tenant = interned("x-tenant", "blue");
+  const Field path = interned(":path", "/a.B/C");
+  const Field literal = make_field(KnownName::kGrpcTimeout, "10S");
+  const std::string expected = hpack_integer(0x80, 7, 3) + hpack_literal(kLiteralPlain, "x-tenant", "blue") +
+                               hpack_integer(kLiteralPlain, 4, 4) + hpack_string("/a.B/C") +
+                               hpack_literal(kLiteralPlain, "grpc-timeout", "10S");
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(expect_inflates({post, tenant, path, literal}), expected);
+  // A size that the peer sets is announced all the same (section 4.2).
+  for (const uint32_t size : {0u, 4096u}) {
+    set_peer_table_size(size);
+    inflater_.change_table_size(size);
+    EXPECT_EQ(expect_inflates({post, tenant, path, literal}), hpack_integer(0x20, 5, size) + expected);
+  }
+  EXPECT_EQ(encoder_.entry_count(), 0u);
+  EXPECT_EQ(inflater_.table_bytes(), 0u);
+}
+
 // A literal goes on with the octets of its value as they came, Huffman coded or not.
 TEST_F(HpackEncoderTest, TheWireFormOfAValueIsCopied) {
   base::Prng prng(8);

@@ -140,6 +140,10 @@ void Inflater::change_table_size(size_t bytes) {
   ASSERT(nghttp2_hd_inflate_change_table_size(inflater_, bytes) == 0);
 }
 
+size_t Inflater::table_bytes() const {
+  return nghttp2_hd_inflate_get_dynamic_table_size(inflater_);
+}
+
 HuffmanCode huffman_code(uint32_t symbol) {
   static const std::array<HuffmanCode, 257> codes = make_codes();
   return codes[symbol];

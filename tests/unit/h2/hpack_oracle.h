@@ -60,6 +60,7 @@ class Inflater {
   ~Inflater();
   std::optional<PlainList> decode(std::string_view block);
   void change_table_size(size_t bytes);
+  size_t table_bytes() const;
 
  private:
   nghttp2_hd_inflater* inflater_ = nullptr;

@@ -79,6 +79,31 @@ TEST_F(SharedListTest, EncodersWithTheSamePastUseEachOthersOctets) {
   EXPECT_TRUE(expect_arrives(second, list, fields));
 }
 
+// Who inserts nothing uses what others wrote who insert nothing, and never what was written for a table; nor does who
+// has a table use theirs, which would leave it empty.
+TEST_F(SharedListTest, EncodersWithoutATableAreAmongThemselves) {
+  for (const bool is_dynamic_first : {false, true}) {
+    const PlainList fields = {{"x-tenant", is_dynamic_first ? "blue" : "green"}};
+    SharedList& list = list_of(fields);
+    Direction dynamic;
+    Direction tableless[2];
+    for (Direction& each : tableless) each.encoder.forgo_table();
+    const auto write_dynamic = [&] {
+      EXPECT_FALSE(expect_arrives(dynamic, list, fields));
+      EXPECT_FALSE(expect_arrives(dynamic, list, fields));
+      EXPECT_TRUE(expect_arrives(dynamic, list, fields));
+    };
+    if (is_dynamic_first) write_dynamic();
+    EXPECT_FALSE(expect_arrives(tableless[0], list, fields));
+    EXPECT_TRUE(expect_arrives(tableless[0], list, fields));
+    EXPECT_TRUE(expect_arrives(tableless[1], list, fields));
+    if (!is_dynamic_first) write_dynamic();
+    EXPECT_EQ(dynamic.encoder.entry_count(), 1u);
+    EXPECT_NE(dynamic.inflater.table_bytes(), 0u);
+    for (Direction& each : tableless) EXPECT_EQ(each.inflater.table_bytes(), 0u);
+  }
+}
+
 // A size that is still to be announced is a difference.
 TEST_F(SharedListTest, AnAnnouncementIsNotSkipped) {
   const PlainList fields = {{":status", "200"}, {"x-tenant", "blue"}};
