@@ -149,6 +149,7 @@ ClusterConfig initial_cluster(std::string name) {
   cluster.name = std::move(name);
   cluster.connections_per_shard = initial32(LimitId::kPerShard);
   cluster.connect_timeout_ns = initial(LimitId::kConnectTimeout);
+  cluster.keepalive_silence_ns = initial(LimitId::kKeepaliveSilence);
   cluster.keepalive_interval_ns = initial(LimitId::kKeepaliveInterval);
   cluster.keepalive_timeout_ns = initial(LimitId::kKeepaliveTimeout);
   return cluster;

@@ -235,7 +235,8 @@ void read_connections(const Element& element, ClusterConfig& cluster, Report& re
   read_limited(map.find("per_shard"), report, LimitId::kPerShard, cluster.connections_per_shard);
   read_limited(map.find("connect_timeout"), report, LimitId::kConnectTimeout, cluster.connect_timeout_ns);
   if (const auto keepalive = map.find("keepalive")) {
-    const Map inner(*keepalive, report, {"interval", "timeout"});
+    const Map inner(*keepalive, report, {"silence", "interval", "timeout"});
+    read_limited(inner.find("silence"), report, LimitId::kKeepaliveSilence, cluster.keepalive_silence_ns);
     read_limited(inner.find("interval"), report, LimitId::kKeepaliveInterval, cluster.keepalive_interval_ns);
     read_limited(inner.find("timeout"), report, LimitId::kKeepaliveTimeout, cluster.keepalive_timeout_ns);
   }

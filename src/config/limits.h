@@ -61,6 +61,7 @@ enum class LimitId : uint8_t {
   kWeight,
   kPerShard,
   kConnectTimeout,
+  kKeepaliveSilence,
   kKeepaliveInterval,
   kKeepaliveTimeout,
   kDrainDelay,
@@ -221,10 +222,14 @@ inline constexpr std::array kLimits = {
     Limit{LimitId::kConnectTimeout, "clusters[].connections.connect_timeout", Unit::kDuration, base::kSecond_ns,
           base::kMillisecond_ns, 5 * detail::kMinute_ns, "", false,
           "A connect in a data centre is done in milliseconds or not at all."},
+    Limit{LimitId::kKeepaliveSilence, "clusters[].connections.keepalive.silence", Unit::kDuration,
+          10 * base::kSecond_ns, 100 * base::kMillisecond_ns, detail::kHour_ns, "", false,
+          "A connection on which calls wait and nothing has come for this long is asked by a PING whether it lives. "
+          "Longer than most answers take, shorter than most callers wait."},
     Limit{LimitId::kKeepaliveInterval, "clusters[].connections.keepalive.interval", Unit::kDuration,
           5 * detail::kMinute_ns, 100 * base::kMillisecond_ns, 24 * detail::kHour_ns, "off", false,
-          "The least time between two PINGs on a connection on which calls wait and nothing has come for 10 s. gRPC "
-          "servers close connections that ping more often than every 5 minutes."},
+          "The least time between two such PINGs. gRPC servers close connections that ping more often than every 5 "
+          "minutes."},
     Limit{LimitId::kKeepaliveTimeout, "clusters[].connections.keepalive.timeout", Unit::kDuration,
           20 * base::kSecond_ns, 100 * base::kMillisecond_ns, detail::kHour_ns, "", false,
           "A peer that has not answered the PING by then is taken for dead."},

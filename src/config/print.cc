@@ -140,6 +140,7 @@ void print_cluster(Emitter& out, const ClusterConfig& cluster) {
   pair(out, "per_shard", LimitId::kPerShard, cluster.connections_per_shard);
   pair(out, "connect_timeout", LimitId::kConnectTimeout, cluster.connect_timeout_ns);
   begin(out, "keepalive");
+  pair(out, "silence", LimitId::kKeepaliveSilence, cluster.keepalive_silence_ns);
   pair(out, "interval", LimitId::kKeepaliveInterval, cluster.keepalive_interval_ns);
   pair(out, "timeout", LimitId::kKeepaliveTimeout, cluster.keepalive_timeout_ns);
   out << YAML::EndMap << YAML::EndMap << YAML::EndMap;

@@ -165,7 +165,8 @@ struct ClusterConfig {
   std::vector<EndpointConfig> endpoints;
   uint32_t connections_per_shard = 1;  // to each endpoint, at first; more are opened at the peer's stream limit
   uint64_t connect_timeout_ns = 0;
-  uint64_t keepalive_interval_ns = 0;  // PING on a connection without data
+  uint64_t keepalive_silence_ns = 0;   // on a connection with calls, before a PING
+  uint64_t keepalive_interval_ns = 0;  // between two; 0: none is sent
   uint64_t keepalive_timeout_ns = 0;
   std::optional<ClusterTls> tls;  // nothing: cleartext
 

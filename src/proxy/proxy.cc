@@ -242,11 +242,16 @@ void Proxy::lost(Connection& connection, io::Error error, uint64_t now_ns) {
     return fail_to_open(
         connection, Text("endpoint {} said nothing: {} ({})", connection.endpoint->name, cause, advice), now_ns);
   }
-  if (connection.is_upstream() && connection.h2.stream_count() != 0) {
+  if (connection.is_upstream()) return lose_upstream(connection, cause, now_ns);
+  end_connection(connection, cause, now_ns);
+}
+
+void Proxy::lose_upstream(Connection& connection, std::string_view cause, uint64_t now_ns) {
+  if (connection.h2.stream_count() != 0) {
     log(config::LogLevel::kWarn, LogKind::kEndpoint, now_ns, "endpoint {}: {} with {} calls in flight",
         connection.endpoint->name, cause, connection.h2.stream_count());
   }
-  if (connection.is_upstream()) withdraw_unsent(connection);
+  withdraw_unsent(connection);
   end_connection(connection, cause, now_ns);
 }
 

@@ -152,6 +152,7 @@ class Proxy {
   void begin_drain_step(Connection& connection, std::string_view why, uint64_t now_ns);
   void finish_drain_step(Connection& connection, uint64_t now_ns);
   void close_if_drained(Connection& connection, uint64_t now_ns);
+  void lose_upstream(Connection& connection, std::string_view cause, uint64_t now_ns);
   void withdraw_unsent(Connection& connection);
   void end_exchanges_of(Connection& connection, std::string_view cause, uint64_t now_ns);
   void finish_exchange(Exchange& exchange, uint64_t now_ns);

@@ -19,8 +19,11 @@ constexpr uint64_t kSlotPause_ns = 50 * base::kMillisecond_ns;
 // A connection that takes calls for less than this has a short life.
 constexpr uint64_t kShortLife_ns = base::kSecond_ns;
 
-// An unanswered stream is looked after this often; PING itself is bound by the keepalive interval.
-constexpr uint64_t kSilence_ns = 10 * base::kSecond_ns;
+// A time-out as messages name it.
+std::string duration(uint64_t ns) {
+  const uint64_t ms = ns / base::kMillisecond_ns;
+  return ms % 1000 == 0 ? fmt::format("{}s", ms / 1000) : fmt::format("{}ms", ms);
+}
 
 // What an endpoint's first octets show, as it goes on behind "endpoint ADDRESS ".
 std::string describe_foreign(const h2::Connection& connection) {
@@ -181,15 +184,13 @@ void Proxy::connect_failed(Connection& connection, io::Error error, uint64_t now
 }
 
 void Proxy::on_connect_timeout(Connection& connection, uint64_t now_ns) {
-  const uint64_t timeout_ms = connection.endpoint->cluster.config.connect_timeout_ns / base::kMillisecond_ns;
-  const bool is_whole = timeout_ms % 1000 == 0;
-  const std::string_view what = connection.is_handshaking                        ? "did not end the TLS handshake"
+  const std::string_view what = connection.is_handshaking                          ? "did not end the TLS handshake"
                                 : connection.state == ConnectionState::kConnecting ? "did not answer the connect"
                                 : connection.h2.can_open_stream() ? "accepted the connection and said nothing"
                                                                   : "accepted the connection and grants no stream";
   fail_to_open(connection,
-               Text("endpoint {} {} (connect_timeout {}{})", connection.endpoint->name, what,
-                    is_whole ? timeout_ms / 1000 : timeout_ms, is_whole ? "s" : "ms"),
+               Text("endpoint {} {} (connect_timeout {})", connection.endpoint->name, what,
+                    duration(connection.endpoint->cluster.config.connect_timeout_ns)),
                now_ns);
 }
 
@@ -229,7 +230,7 @@ void Proxy::retire(Connection& connection, uint64_t now_ns) {
 }
 
 void Proxy::arm_keepalive(Connection& connection, uint64_t now_ns) {
-  timers_.arm(connection, now_ns + kSilence_ns);
+  timers_.arm(connection, now_ns + connection.endpoint->cluster.config.keepalive_silence_ns);
 }
 
 // A connection on which calls wait and nothing arrives is asked whether it lives; without an answer it is lost. Never
@@ -239,20 +240,20 @@ void Proxy::check_keepalive(Connection& connection, uint64_t now_ns) {
   const config::ClusterConfig& config = connection.endpoint->cluster.config;
   if (connection.ping_sent_ns != 0) {
     if (now_ns - connection.ping_sent_ns >= config.keepalive_timeout_ns) {
-      return lost(connection, io::error_from_errno(ETIMEDOUT), now_ns);
+      return lose_upstream(
+          connection, Text("no answer to a PING within {} (keepalive.timeout)", duration(config.keepalive_timeout_ns)),
+          now_ns);
     }
     timers_.arm(connection, connection.ping_sent_ns + config.keepalive_timeout_ns);
     return;
   }
-  const bool is_silent = now_ns - connection.received_ns >= kSilence_ns;
+  const uint64_t silent_from_ns = connection.received_ns + config.keepalive_silence_ns;
+  if (now_ns < silent_from_ns) return timers_.arm(connection, silent_from_ns);
   // An interval of 0 is none.
   const bool may_ping =
       config.keepalive_interval_ns != 0 &&
       (connection.last_ping_ns == 0 || now_ns - connection.last_ping_ns >= config.keepalive_interval_ns);
-  if (!is_silent || !may_ping) {
-    timers_.arm(connection, now_ns + kSilence_ns);
-    return;
-  }
+  if (!may_ping) return arm_keepalive(connection, now_ns);
   connection.h2.send_ping(now_ns);
   connection.ping_sent_ns = connection.last_ping_ns = now_ns;
   timers_.arm(connection, now_ns + config.keepalive_timeout_ns);

@@ -13,7 +13,8 @@
 | GOAWAY after each call | success; few connections a second | goaway_storm; unit endpoint_loss: GoawayStorm |
 | SIGTERM of each backend in turn | nothing | test_faults_processes: restarted_in_turn |
 | kill -9 of each backend in turn | UNAVAILABLE for calls in flight on it, nothing else | test_faults_processes: killed_in_turn |
-| hang (SIGSTOP), half-open | DEADLINE_EXCEEDED at grpc-timeout; PING time-out ends the connection | stopped_with_a_call; unit liveness: Keepalive |
+| hang (SIGSTOP) with grpc-timeout | DEADLINE_EXCEEDED | stopped_with_a_call |
+| hang, half-open | UNAVAILABLE that names the PING without answer; another endpoint serves | stopped_process_is_given_up, mute_backend_is_given_up, slow_backend_*; unit liveness: Keepalive |
 | slow backend | back-pressure to the client, others unharmed | wire test_flow_control: upload_runs_into_* |
 | slow client | back-pressure to the backend, others unharmed | wire test_flow_control: download_runs_into_*, stalled_client_* |
 | one stream a connection | success | wire test_upstream: backend_with_one_stream_at_a_time |
@@ -146,6 +147,70 @@ def test_stopped_with_a_call(proxy, loop, tool):
     server.signal(signal.SIGCONT)
     assert request.trailer("grpc-status") == "4"
     assert ended(loop, client.call()).trailer("grpc-status") == "0"
+
+
+SILENCE = {"silence": f"{GIVES_UP}ms", "interval": f"{GIVES_UP}ms", "timeout": f"{GIVES_UP}ms"}
+
+
+def half_open_config(*addresses):
+    config = config_for(*addresses, connect_timeout=GIVES_UP)
+    config["clusters"][0]["connections"]["keepalive"] = SILENCE
+    return config
+
+
+def check_half_open(started, loop, client, gone_address, begun, waiting):
+    """One of `waiting` is on the endpoint that says nothing any more; so it ends, and no later call is sent there."""
+    for request in waiting:
+        ended(loop, request)
+    assert time.monotonic() - begun >= 2 * GIVES_UP / 1000
+    lost = [request for request in waiting if request.trailer("grpc-status") != "0"]
+    told = f"no answer to a PING within {GIVES_UP}ms (keepalive.timeout)"
+    assert [request.trailer("grpc-status") for request in lost] == ["14"]
+    assert message_of(lost[0]) == f"endpoint {gone_address}: {told} before the response"
+    await_log(started, rf"endpoint {re.escape(gone_address)}: {re.escape(told)} with 1 calls in flight")
+    begun = time.monotonic()
+    for _ in range(40):
+        assert ended(loop, client.call()).trailer("grpc-status") == "0"
+    assert time.monotonic() - begun < 10 * GIVES_UP / 1000, "calls waited for the endpoint that is gone"
+
+
+def test_stopped_process_is_given_up(proxy, loop, backend, tool):
+    """The kernel still takes what is sent to it."""
+    backend.handler = echo
+    server = tool("ringway-echo")
+    started = proxy(config=half_open_config(server.address, backend.address))
+    client = loop.client(started)
+    for _ in range(2):
+        assert ended(loop, client.call()).trailer("grpc-status") == "0"
+    server.signal(signal.SIGSTOP)
+    check_half_open(started, loop, client, server.address, time.monotonic(), [client.call() for _ in range(2)])
+    server.signal(signal.SIGCONT)
+
+
+def test_mute_backend_is_given_up(proxy, loop, backend, tool):
+    """It reads, and answers neither calls nor PINGs."""
+    server = tool("ringway-echo")
+    started = proxy(config=half_open_config(backend.address, server.address))
+    client = loop.client(started)
+    begun = time.monotonic()
+    waiting = [client.call() for _ in range(2)]
+    peer, _ = backend.await_request(complete=True)
+    peer.hold_pings = True
+    backend.is_mute = True
+    check_half_open(started, loop, client, backend.address, begun, waiting)
+    assert len(peer.pings_received) == 1
+    loop.until(lambda: peer.closed, "the end of the connection")
+
+
+def test_slow_backend_is_not_given_up(proxy, loop, backend):
+    """It answers PINGs: however long a call takes, it is not lost."""
+    client = loop.client(proxy(config=half_open_config(backend.address)))
+    request = client.call()
+    peer, stream = backend.await_request(complete=True)
+    loop.until(lambda: len(peer.pings_received) == 2, "a second PING")
+    assert not request.is_over
+    peer.respond(stream)
+    assert ended(loop, request).trailer("grpc-status") == "0"
 
 
 def test_backend_grants_no_stream(proxy, loop, backend):

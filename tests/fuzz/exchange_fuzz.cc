@@ -46,6 +46,7 @@ config::Snapshot snapshot_of(uint8_t choice) {
   for (const char* text : {"127.0.0.1:1001", "127.0.0.1:1002"}) cluster.endpoints.push_back({address(text), 1});
   cluster.connections_per_shard = choice & 64 ? 2 : 1;
   cluster.connect_timeout_ns = 5 * base::kSecond_ns;
+  cluster.keepalive_silence_ns = 10 * base::kSecond_ns;
   cluster.keepalive_interval_ns = choice & 64 ? 0 : 20 * base::kSecond_ns;
   cluster.keepalive_timeout_ns = 5 * base::kSecond_ns;
   made.clusters.push_back(cluster);

@@ -63,6 +63,7 @@ config::ClusterConfig draw_cluster(base::Prng& prng) {
   }
   cluster.connections_per_shard = one_of<4, uint32_t>(prng, {1, 1, 1, 3});
   cluster.connect_timeout_ns = one_of<2, uint64_t>(prng, {200 * base::kMillisecond_ns, base::kSecond_ns});
+  cluster.keepalive_silence_ns = 10 * base::kSecond_ns;
   cluster.keepalive_interval_ns = one_of<2, uint64_t>(prng, {base::kSecond_ns, 30 * base::kSecond_ns});
   cluster.keepalive_timeout_ns = one_of<2, uint64_t>(prng, {base::kSecond_ns, 20 * base::kSecond_ns});
   return cluster;

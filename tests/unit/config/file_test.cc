@@ -132,7 +132,7 @@ TEST(File, ClustersAndEndpoints) {
       "  - {name: a, endpoints: [{address: '[::1]:1', weight: 1000}, {address: 'localhost:65535'}]}\n"
       "  - {name: b.c-d_9, policy: round_robin, header_compression: static, endpoints: [{address: 'unix:/tmp/b'}]}\n"
       "  - {name: b, endpoints: [{address: 10.0.0.1:1}], connections: {per_shard: 3, connect_timeout: 300ms,\n"
-      "     keepalive: {interval: 0, timeout: 300ms}}}\n");
+      "     keepalive: {silence: 200ms, interval: 0, timeout: 300ms}}}\n");
   ASSERT_EQ(reading.report, "");
   const Snapshot& snapshot = reading.snapshot;
   EXPECT_EQ(snapshot.listeners[0].address.text(), "unix:/tmp/l");
@@ -146,6 +146,7 @@ TEST(File, ClustersAndEndpoints) {
   EXPECT_EQ(read_text(to_yaml(snapshot)).snapshot, snapshot);
   EXPECT_EQ(snapshot.clusters[2].connections_per_shard, 3u);
   EXPECT_EQ(snapshot.clusters[2].connect_timeout_ns, 300'000'000u);
+  EXPECT_EQ(snapshot.clusters[2].keepalive_silence_ns, 200'000'000u);
   EXPECT_EQ(snapshot.clusters[2].keepalive_interval_ns, 0u);
   EXPECT_EQ(snapshot.clusters[2].keepalive_timeout_ns, 300'000'000u);
 }

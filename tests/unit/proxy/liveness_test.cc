@@ -39,6 +39,8 @@ TEST_F(Keepalive, ASilentEndpointIsAskedAndThenGivenUp) {
   EXPECT_TRUE(upstream->is_gone);
   EXPECT_EQ(pings(), 1u);
   EXPECT_EQ(value_of(client.peer->messages.at(id).headers, "grpc-status"), "14");
+  EXPECT_EQ(value_of(client.peer->messages.at(id).headers, "grpc-message"),
+            "endpoint 127.0.0.1:1001: no answer to a PING within 20s (keepalive.timeout) before the response");
 }
 
 TEST_F(Keepalive, AnEndpointThatAnswersIsNotAskedMoreOftenThanTheInterval) {
@@ -52,6 +54,26 @@ TEST_F(Keepalive, AnEndpointThatAnswersIsNotAskedMoreOftenThanTheInterval) {
   upstream->peer->send_response(1, kGrpcResponse, grpc_message(1), kGrpcOk);
   rig.run();
   EXPECT_EQ(value_of(client.peer->messages.at(id).trailers, "grpc-status"), "0");
+}
+
+// Counted from the latest octets, not from when it was looked at.
+TEST(KeepaliveSilence, IsAsLongAsConfigured) {
+  constexpr uint64_t kShort_ns = 10 * base::kMillisecond_ns;
+  config::Snapshot snapshot = Rig::plain_snapshot(1);
+  snapshot.clusters[0].keepalive_silence_ns = 300 * base::kMillisecond_ns;
+  Rig rig(snapshot);
+  Link& client = rig.add_client();
+  client.peer->send_request(grpc_request(), grpc_message(3), true);
+  rig.run();
+  Link& upstream = rig.upstream(0);
+  Flow& response = rig.open_response(upstream, 1, kGrpcResponse);
+  rig.pass(200 * base::kMillisecond_ns, kShort_ns);
+  rig.send(response, grpc_message(1));
+  rig.run();
+  rig.pass(290 * base::kMillisecond_ns, kShort_ns);
+  EXPECT_EQ(upstream.of_type(kPing).size(), 0u);
+  rig.pass(30 * base::kMillisecond_ns, kShort_ns);
+  EXPECT_EQ(upstream.of_type(kPing).size(), 1u);
 }
 
 TEST(KeepaliveOff, NobodyIsAsked) {

@@ -85,6 +85,7 @@ config::Snapshot Rig::plain_snapshot(uint32_t endpoints) {
     cluster.endpoints.push_back({address_of("127.0.0.1:" + std::to_string(1001 + i)), 1});
   }
   cluster.connect_timeout_ns = 5 * base::kSecond_ns;
+  cluster.keepalive_silence_ns = 10 * base::kSecond_ns;
   cluster.keepalive_interval_ns = 300 * base::kSecond_ns;
   cluster.keepalive_timeout_ns = 20 * base::kSecond_ns;
   made.clusters.push_back(cluster);
