@@ -40,6 +40,16 @@ std::string_view words_for(proxy::Pressure pressure) noexcept {
   return "everything is served";
 }
 
+// A JSON string. Paths hold no control characters (config/flags.h).
+std::string quoted(std::string_view text) {
+  std::string out = "\"";
+  for (const char octet : text) {
+    if (octet == '"' || octet == '\\') out.push_back('\\');
+    out.push_back(octet);
+  }
+  return out + '"';
+}
+
 sigset_t handled_signals() {
   sigset_t set;
   sigemptyset(&set);
@@ -67,7 +77,9 @@ std::expected<std::unique_ptr<Server>, std::string> Server::create(const config:
   auto memory_watch = MemoryWatch::create(snapshot.limits.process_memory);
   if (!memory_watch) return std::unexpected(memory_watch.error());
   server->memory_watch_ = std::move(*memory_watch);
-  if (auto read = server->read_credentials(); !read) return std::unexpected(read.error());
+  auto credentials = CredentialsWatch::create(snapshot, server->error_log_);
+  if (!credentials) return std::unexpected(credentials.error());
+  server->credentials_ = std::move(*credentials);
   server->plan_kernel_tls();
   if (auto opened = server->open_listeners(); !opened) return std::unexpected(opened.error());
   if (auto made = server->make_shards(); !made) return std::unexpected(made.error());
@@ -100,31 +112,10 @@ std::expected<void, std::string> Server::open_listeners() {
   return {};
 }
 
-std::expected<void, std::string> Server::read_credentials() {
-  for (const config::ListenerConfig& listener : snapshot_.listeners) {
-    auto& credentials = listener_credentials_.emplace_back();
-    if (!listener.tls) continue;
-    auto made = tls::ServerCredentials::create(*listener.tls);
-    if (!made) return std::unexpected(fmt::format("listener {}: tls: {}", listener.address.text(), made.error()));
-    credentials = std::move(*made);
-  }
-  for (const config::ClusterConfig& cluster : snapshot_.clusters) {
-    auto& credentials = cluster_credentials_.emplace_back();
-    if (!cluster.tls) continue;
-    auto made = tls::ClientCredentials::create(*cluster.tls);
-    if (!made) return std::unexpected(fmt::format("cluster {}: tls: {}", cluster.name, made.error()));
-    credentials = std::move(*made);
-  }
-  return {};
-}
-
 // Where records are sealed and opened is said once, and why where it is not what was asked for (DESIGN 3.11).
 void Server::plan_kernel_tls() {
-  const auto is_made = [](const auto& credentials) { return static_cast<bool>(credentials); };
-  const bool is_used =
-      std::ranges::any_of(listener_credentials_, is_made) || std::ranges::any_of(cluster_credentials_, is_made);
   const config::KtlsMode mode = snapshot_.shards.ktls;
-  if (!is_used || mode == config::KtlsMode::kOff) return;
+  if (!credentials_->is_used() || mode == config::KtlsMode::kOff) return;
   const tls::KernelSupport found = tls::find_kernel_support();
   const bool is_auto = mode == config::KtlsMode::kAuto;
   kernel_tls_.sends = found.can_send && (!is_auto || found.is_sound);
@@ -140,8 +131,8 @@ void Server::plan_kernel_tls() {
   } else if (mode == config::KtlsMode::kRxTx && !found.can_receive) {
     error_log_.write(level, "kernel TLS: this kernel seals records and cannot open them");
   } else {
-    error_log_.write(config::LogLevel::kInfo,
-                     fmt::format("kernel TLS: the kernel {} records", kernel_tls_.receives ? "seals and opens" : "seals"));
+    error_log_.write(config::LogLevel::kInfo, fmt::format("kernel TLS: the kernel {} records",
+                                                          kernel_tls_.receives ? "seals and opens" : "seals"));
   }
 }
 
@@ -164,8 +155,8 @@ std::expected<void, std::string> Server::make_shards() {
       options.listeners.push_back(is_owner ? sockets[sockets.size() > 1 ? i : 0].get() : -1);
     }
     for (const auto& mailbox : mailboxes_) options.mailboxes.push_back(mailbox.get());
-    options.listener_credentials = listener_credentials_;
-    options.cluster_credentials = cluster_credentials_;
+    options.listener_credentials.assign(credentials_->listeners().begin(), credentials_->listeners().end());
+    options.cluster_credentials.assign(credentials_->clusters().begin(), credentials_->clusters().end());
     options.kernel_tls = kernel_tls_;
     options.placement = placement_.get();
     options.log = &log_thread_->add_port();
@@ -178,6 +169,7 @@ std::expected<void, std::string> Server::make_shards() {
     if (!shard) return std::unexpected(shard.error());
     shards_.push_back(std::move(*shard));
   }
+  untold_credentials_.resize(count);
   return {};
 }
 
@@ -205,7 +197,8 @@ int Server::timeout_until(uint64_t deadline_ns) const noexcept {
 
 void Server::wait_for_signal() {
   pollfd watched[] = {{signals_.get(), POLLIN, 0}, {stopped_event_.get(), POLLIN, 0}};
-  poll(watched, std::size(watched), timeout_until(std::min({drain_starts_ns_, drain_ends_ns_, memory_look_ns_})));
+  poll(watched, std::size(watched),
+       timeout_until(std::min({drain_starts_ns_, drain_ends_ns_, memory_look_ns_, credentials_->next_look_ns()})));
   if (watched[0].revents != 0) {
     signalfd_siginfo info{};
     while (read(signals_.get(), &info, sizeof info) == sizeof info) on_signal(static_cast<int>(info.ssi_signo));
@@ -216,6 +209,7 @@ void Server::wait_for_signal() {
   }
   const uint64_t now_ns = base::monotonic_ns();
   if (now_ns >= memory_look_ns_) watch_memory(now_ns);
+  if (now_ns >= credentials_->next_look_ns()) watch_credentials(now_ns, false);
   if (now_ns >= drain_starts_ns_) {
     drain_starts_ns_ = base::kNever_ns;
     drain_ends_ns_ = base::saturating_add(now_ns, snapshot_.drain.timeout_ns);
@@ -231,7 +225,10 @@ void Server::on_signal(int signal) {
   switch (signal) {
     case SIGUSR1: log_thread_->reopen(); break;
     case SIGHUP:
-      error_log_.write(config::LogLevel::kWarn, "SIGHUP: this version does not reload its configuration; restart it");
+      error_log_.write(
+          config::LogLevel::kInfo,
+          "SIGHUP: certificates, keys and revocation lists are read again; for a new configuration restart");
+      watch_credentials(base::monotonic_ns(), true);
       break;
     default:
       if (!is_draining_) {
@@ -246,6 +243,31 @@ void Server::on_signal(int signal) {
       }
       break;
   }
+}
+
+// New connections of a listener, or to a cluster, use what its files hold now; those that are open go on.
+void Server::watch_credentials(uint64_t now_ns, bool is_asked) {
+  const std::vector<CredentialsWatch::Change> changes = credentials_->look(now_ns, is_asked);
+  for (uint32_t shard = 0; shard < untold_credentials_.size(); ++shard) {
+    std::vector<CredentialsWatch::Change>& untold = untold_credentials_[shard];
+    untold.insert(untold.end(), changes.begin(), changes.end());
+    std::erase_if(untold, [&](CredentialsWatch::Change change) { return tell_credentials(shard, change); });
+  }
+}
+
+// False: the shard's mailbox is full, and the next look tries again.
+bool Server::tell_credentials(uint32_t shard, CredentialsWatch::Change change) {
+  const auto sender = static_cast<uint32_t>(shards_.size());
+  shard::Message message{shard::MessageKind::kCredentials, -1, change.number};
+  // The message carries a reference.
+  if (change.is_listener) {
+    message.server = ServerCredentialsRef(credentials_->listeners()[change.number]).release();
+  } else {
+    message.client = ClientCredentialsRef(credentials_->clusters()[change.number]).release();
+  }
+  if (mailboxes_[shard]->post(sender, message)) return true;
+  shard::drop_credentials(message);
+  return false;
 }
 
 // Shards hear of a change, and again while connections are to go or none is to come.
@@ -339,16 +361,20 @@ std::string Server::secured() const {
     }
     for (size_t i = 0; i < std::size(without); ++i) without[i] += s.kernel_without[i];
   }
-  const auto by_cipher = [](const uint64_t (&counts)[tls::kCipherCount]) {
+  const auto by_cipher = [](const uint64_t(&counts)[tls::kCipherCount]) {
     std::string text;
     for (size_t i = 0; i < tls::kCipherCount; ++i) {
       text += fmt::format(R"({}"{}":{})", i == 0 ? "" : ",", tls::name_of(static_cast<tls::Cipher>(i)), counts[i]);
     }
     return text;
   };
+  std::string days;
+  for (const CredentialsWatch::Expiry& expiry : credentials_->expiries()) {
+    days += fmt::format(R"({}{}:{})", days.empty() ? "" : ",", quoted(expiry.path), expiry.days);
+  }
   return fmt::format(
-      R"("tls":{{"handshakes":{},"resumed":{},"failed":{},"kernel_tx":{{{}}},"kernel_rx":{{{}}},"user_space":{{"not_planned":{},"tls_1_2":{},"refused":{}}}}},)",
-      handshakes, resumed, failed, by_cipher(sealed), by_cipher(opened), without[0], without[1], without[2]);
+      R"("tls":{{"handshakes":{},"resumed":{},"failed":{},"kernel_tx":{{{}}},"kernel_rx":{{{}}},"user_space":{{"not_planned":{},"tls_1_2":{},"refused":{}}},"certificate_days":{{{}}}}},)",
+      handshakes, resumed, failed, by_cipher(sealed), by_cipher(opened), without[0], without[1], without[2], days);
 }
 
 std::string Server::statistics() const {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "config/snapshot.h"
+#include "control/credentials_watch.h"
 #include "control/error_log.h"
 #include "control/log_thread.h"
 #include "control/memory_watch.h"
@@ -38,7 +39,6 @@ class Server {
   explicit Server(const config::Snapshot& snapshot) : snapshot_(snapshot), error_log_(snapshot.log_level) {}
 
   std::expected<void, std::string> open_listeners();
-  std::expected<void, std::string> read_credentials();
   void plan_kernel_tls();
   std::expected<void, std::string> make_shards();
   void wait_for_signal();
@@ -50,15 +50,17 @@ class Server {
   std::string secured() const;
   bool have_all_stopped() const noexcept { return stopped_count_.load() == shards_.size(); }
   void watch_memory(uint64_t now_ns);
+  void watch_credentials(uint64_t now_ns, bool is_asked);
+  bool tell_credentials(uint32_t shard, CredentialsWatch::Change change);
   uint32_t sockets_max() const;
   int timeout_until(uint64_t deadline_ns) const noexcept;
 
   const config::Snapshot& snapshot_;
   ErrorLog error_log_;
   std::unique_ptr<LogThread> log_thread_;
-  // By the snapshot's order; empty references: without TLS.
-  std::vector<tls::CredentialsRef<tls::ServerCredentials>> listener_credentials_;
-  std::vector<tls::CredentialsRef<tls::ClientCredentials>> cluster_credentials_;
+  std::optional<CredentialsWatch> credentials_;
+  // Per shard: what its mailbox had no room for.
+  std::vector<std::vector<CredentialsWatch::Change>> untold_credentials_;
   shard::KernelPlan kernel_tls_;
   std::vector<std::vector<io::Fd>> listeners_;  // per listener: one socket, or one per shard
   std::vector<std::unique_ptr<shard::Mailbox>> mailboxes_;

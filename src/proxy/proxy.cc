@@ -124,6 +124,10 @@ void Proxy::secured(Connection& connection, uint64_t now_ns) {
   if (!is_draining_) timers_.arm(connection, now_ns + snapshot_.limits.preface_timeout_ns);
 }
 
+void Proxy::forget_tls_sessions(uint32_t cluster) noexcept {
+  for (const std::unique_ptr<Endpoint>& endpoint : clusters_[cluster]->endpoints) endpoint->tls_session = {};
+}
+
 void Proxy::retire_keys(Connection& connection, uint64_t now_ns) {
   if (connection.state != ConnectionState::kOpen) return;
   if (connection.is_upstream()) return retire(connection, now_ns);
@@ -136,8 +140,8 @@ void Proxy::secure_failed(Connection& connection, std::string_view why, uint64_t
   if (connection.state == ConnectionState::kConnecting || connection.state == ConnectionState::kGreeting) {
     return fail_to_open(connection, Text("endpoint {}: TLS: {}", connection.endpoint->name, why), now_ns);
   }
-  log(config::LogLevel::kWarn, connection.is_upstream() ? LogKind::kEndpoint : LogKind::kPeer, now_ns,
-      "{} {}: TLS: {}", connection.is_upstream() ? "endpoint" : "client",
+  log(config::LogLevel::kWarn, connection.is_upstream() ? LogKind::kEndpoint : LogKind::kPeer, now_ns, "{} {}: TLS: {}",
+      connection.is_upstream() ? "endpoint" : "client",
       connection.is_upstream() ? connection.endpoint->name : connection.client_text, why);
   if (connection.state == ConnectionState::kUnrecognised) return begin_closing(connection, now_ns);
   if (connection.is_upstream()) withdraw_unsent(connection);
@@ -239,8 +243,8 @@ void Proxy::lost(Connection& connection, io::Error error, uint64_t now_ns) {
   if (connection.state == ConnectionState::kGreeting) {
     const std::string_view advice =
         connection.is_secure ? "it may want a client certificate" : "it may expect TLS, the cluster has no tls:";
-    return fail_to_open(
-        connection, Text("endpoint {} said nothing: {} ({})", connection.endpoint->name, cause, advice), now_ns);
+    return fail_to_open(connection, Text("endpoint {} said nothing: {} ({})", connection.endpoint->name, cause, advice),
+                        now_ns);
   }
   if (connection.is_upstream()) return lose_upstream(connection, cause, now_ns);
   end_connection(connection, cause, now_ns);

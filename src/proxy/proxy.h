@@ -58,14 +58,17 @@ class Proxy {
   void connected(Connection& connection, uint64_t now_ns);
   void connect_failed(Connection& connection, io::Error error, uint64_t now_ns);
   void receive(Connection& connection, std::span<const uint8_t> bytes, uint64_t now_ns);
-  // A client's first bytes, where TLS follows them: how many more decide whether a PROXY header comes, and where it ends.
-  // 0: that is over, and the connection is at its end if it was refused. `rest` is then what follows, until the next
-  // call.
+  // A client's first bytes, where TLS follows them: how many more decide whether a PROXY header comes, and where it
+  // ends. 0: that is over, and the connection is at its end if it was refused. `rest` is then what follows, until the
+  // next call.
   size_t receive_proxy_header(Connection& connection, std::span<const uint8_t> bytes, std::span<const uint8_t>& rest,
                               uint64_t now_ns);
   // TLS with a client is established: what it says from here on is HTTP/2.
   void secured(Connection& connection, uint64_t now_ns);
-  // The keys of its TLS connection have served long enough, and there can be no others: its calls end, others go elsewhere.
+  // No connection to the cluster resumes an earlier one.
+  void forget_tls_sessions(uint32_t cluster) noexcept;
+  // The keys of its TLS connection have served long enough, and there can be no others: its calls end, others go
+  // elsewhere.
   void retire_keys(Connection& connection, uint64_t now_ns);
   // TLS failed, in the handshake or behind it; `why` is a sentence without a period.
   void secure_failed(Connection& connection, std::string_view why, uint64_t now_ns);

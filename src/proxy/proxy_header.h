@@ -36,9 +36,9 @@ struct ProxyHeader {
 // `octets` are all that has come so far on a connection.
 ProxyHeader parse_proxy_header(std::span<const uint8_t> octets) noexcept;
 
-// How many octets behind these can be taken without taking any that is not a header's, or without which it cannot be told
-// whether there is one: for connections on which something else reads what follows. 0: a header is whole, or there is
-// none. Of twelve octets that are no header's, more than that begins everything that may come instead.
+// How many octets behind these can be taken without taking any that is not a header's, or without which it cannot be
+// told whether there is one: for connections on which something else reads what follows. 0: a header is whole, or there
+// is none. Of twelve octets that are no header's, more than that begins everything that may come instead.
 size_t proxy_header_wants(std::span<const uint8_t> octets) noexcept;
 
 // CRC-32C (RFC 3720 appendix B.4), which version 2 may carry over the whole header.

@@ -4,6 +4,11 @@
 
 namespace ringway::shard {
 
+void drop_credentials(const Message& message) noexcept {
+  const tls::CredentialsRef<tls::ServerCredentials> server(message.server);
+  const tls::CredentialsRef<tls::ClientCredentials> client(message.client);
+}
+
 std::expected<std::unique_ptr<Mailbox>, io::Error> Mailbox::create(uint32_t senders) {
   auto event = io::make_event();
   if (!event) return std::unexpected(event.error());

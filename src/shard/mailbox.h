@@ -10,6 +10,7 @@
 #include "base/spsc_queue.h"
 #include "io/error.h"
 #include "io/socket.h"
+#include "tls/credentials.h"
 
 namespace ringway::shard {
 
@@ -20,13 +21,21 @@ enum class MessageKind : uint8_t {
   kDraining,  // another shard has begun its drain: behind this no connection comes from it
   kEndDrain,  // the drain's time is up
   kPressure,  // how short of memory the process is: `listener` is a proxy::Pressure
+  // New certificates: `server`, of the listener number `listener`, or `client`, of the cluster of that number. The
+  // message holds a reference, which the shard takes over.
+  kCredentials,
 };
 
 struct Message {
   MessageKind kind = MessageKind::kDrain;
   int fd = -1;
   uint32_t listener = 0;
+  tls::ServerCredentials* server = nullptr;
+  tls::ClientCredentials* client = nullptr;
 };
+
+// Gives back what a message that nobody takes holds.
+void drop_credentials(const Message& message) noexcept;
 
 class Mailbox {
  public:

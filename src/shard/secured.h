@@ -26,14 +26,14 @@ struct Secured {
   bool is_kernel_send = false;     // the kernel seals what is written
   bool is_kernel_receive = false;  // … and opens what comes
   uint64_t kernel_records = 0;     // sealed by the kernel under its present keys, at most
-  bool was_established = false;       // there are keys: what is written is sealed
-  bool owes_key_update = false;       // the peer has asked for new keys of ours
-  bool has_said_end = false;          // an alert has been written
+  bool was_established = false;    // there are keys: what is written is sealed
+  bool owes_key_update = false;    // the peer has asked for new keys of ours
+  bool has_said_end = false;       // an alert has been written
   tls::Alert closing_alert = tls::Alert::kCloseNotify;
-  uint32_t idle_records = 0;          // empty ones and key changes in a row
+  uint32_t idle_records = 0;  // empty ones and key changes in a row
   // Behind the handshake: of a client of TLS 1.3 until a ticket has come, else null.
   std::unique_ptr<tls::Handshake> handshake;
-  std::vector<uint8_t> message;       // the part that has come of a handshake message behind the handshake
+  std::vector<uint8_t> message;  // the part that has come of a handshake message behind the handshake
   tls::RecordReader reader;
   tls::RecordWriter writer;
 };

@@ -44,6 +44,9 @@ Shard::Shard(Options options, io::Ring ring)
 }
 
 Shard::~Shard() {
+  for (Mailbox* const mailbox : options_.mailboxes) {
+    if (mailbox == options_.mailboxes[options_.index]) mailbox->drain(drop_credentials);
+  }
   if (!proxy_) return;
   for (Socket& socket : sockets_) {
     socket.sending.release(proxy_->memory().blocks);
@@ -266,6 +269,7 @@ void Shard::read_mailbox() {
         proxy_->set_pressure(static_cast<proxy::Pressure>(message.listener), now_ns_);
         if (proxy_->pressure() == proxy::Pressure::kAcceptNone) pause_accept(PauseCause::kMemory);
         break;
+      case MessageKind::kCredentials: take_credentials(message); break;
       case MessageKind::kEndDrain:
         begin_drain();
         has_drain_ended_ = true;

@@ -163,6 +163,8 @@ class Shard {
   void close_socket(proxy::Connection& connection, Socket& socket);
 
   // TLS (tls_sockets.cc).
+  void take_credentials(const Message& message);
+  void keep_session(proxy::Connection& connection, const tls::Handshake& handshake, tls::Session session);
   void accept_tls(proxy::Connection& connection, Socket& socket, uint32_t listener);
   void connect_tls(proxy::Connection& connection, Socket& socket, uint32_t cluster);
   void begin_handshake(proxy::Connection& connection, Socket& socket, std::unique_ptr<tls::Handshake> handshake);
@@ -212,12 +214,12 @@ class Shard {
   std::unique_ptr<io::BufferRing> buffers_;
   std::unique_ptr<proxy::Proxy> proxy_;
   std::vector<Socket> sockets_;
-  std::vector<base::Handle<proxy::Connection>> unsettled_;  // with a send whose outcome is not known yet
-  std::vector<base::Handle<proxy::Connection>> rearm_;      // whose multishot recv has ended
-  std::vector<base::Handle<proxy::Connection>> ready_;      // prepared in this flush
-  std::vector<base::Handle<proxy::Connection>> deferred_;   // dirty, but a send of theirs is unsettled
+  std::vector<base::Handle<proxy::Connection>> unsettled_;   // with a send whose outcome is not known yet
+  std::vector<base::Handle<proxy::Connection>> rearm_;       // whose multishot recv has ended
+  std::vector<base::Handle<proxy::Connection>> ready_;       // prepared in this flush
+  std::vector<base::Handle<proxy::Connection>> deferred_;    // dirty, but a send of theirs is unsettled
   std::vector<base::Handle<proxy::Connection>> handshakes_;  // that can go on, oldest first
-  std::vector<bool> is_accepting_;                          // per listener
+  std::vector<bool> is_accepting_;                           // per listener
   uint64_t now_ns_ = 0;
   uint64_t accept_resumes_ns_ = base::kNever_ns;
   PauseCause pause_cause_ = PauseCause::kNone;

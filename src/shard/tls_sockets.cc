@@ -19,8 +19,24 @@ constexpr uint8_t kHandshakeKeyUpdate = 24;
 
 }  // namespace
 
-void Shard::begin_handshake(proxy::Connection& connection, Socket& socket,
-                            std::unique_ptr<tls::Handshake> handshake) {
+// For connections from here on. Sessions of the old ones were made under other trust.
+void Shard::take_credentials(const Message& message) {
+  if (message.server != nullptr) {
+    options_.listener_credentials[message.listener] = tls::CredentialsRef<tls::ServerCredentials>(message.server);
+  } else {
+    options_.cluster_credentials[message.listener] = tls::CredentialsRef<tls::ClientCredentials>(message.client);
+    proxy_->forget_tls_sessions(message.listener);
+  }
+}
+
+// Unless the cluster has got new certificates since: what they trust has not been looked at.
+void Shard::keep_session(proxy::Connection& connection, const tls::Handshake& handshake, tls::Session session) {
+  proxy::Endpoint& endpoint = *connection.endpoint;
+  const auto& current = options_.cluster_credentials[endpoint.cluster.number];
+  if (session && handshake.client_credentials() == &*current) endpoint.tls_session = std::move(session);
+}
+
+void Shard::begin_handshake(proxy::Connection& connection, Socket& socket, std::unique_ptr<tls::Handshake> handshake) {
   socket.secured = std::make_unique<Secured>();
   socket.secured->handshake = std::move(handshake);
   connection.is_handshaking = true;
@@ -130,8 +146,8 @@ void Shard::advance_handshake(proxy::Connection& connection, Socket& socket) {
     if (!send_for_handshake(connection, socket)) return;
     if (progress == tls::Handshake::Progress::kDone) return finish_handshake(connection, socket);
     uint8_t buffer[4096];
-    const size_t size = read_for_handshake(
-        connection, socket, {buffer, std::min<size_t>(handshake.wanted_bytes(), sizeof buffer)});
+    const size_t size =
+        read_for_handshake(connection, socket, {buffer, std::min<size_t>(handshake.wanted_bytes(), sizeof buffer)});
     if (size == 0) return;
     handshake.receive({buffer, size});
   }
@@ -150,7 +166,7 @@ void Shard::finish_handshake(proxy::Connection& connection, Socket& socket) {
   arm_recv(connection, socket);
   if (connection.is_upstream()) {
     if (handshake.version() == tls::Version::kTls12) {
-      connection.endpoint->tls_session = handshake.session();
+      keep_session(connection, handshake, handshake.session());
       secured.handshake.reset();
     }
     connection.is_secure = true;
@@ -162,8 +178,8 @@ void Shard::finish_handshake(proxy::Connection& connection, Socket& socket) {
   proxy_->secured(connection, now_ns_);
 }
 
-// The keys go to the kernel, as far as planned. No receive is under way: the socket was polled. Where the kernel refuses,
-// records stay in user space, which is counted and, at first, said. False: the connection is at its end.
+// The keys go to the kernel, as far as planned. No receive is under way: the socket was polled. Where the kernel
+// refuses, records stay in user space, which is counted and, at first, said. False: the connection is at its end.
 bool Shard::hand_over_to_kernel(proxy::Connection& connection, Socket& socket) {
   Secured& secured = *socket.secured;
   const KernelPlan& plan = options_.kernel_tls;
@@ -347,9 +363,7 @@ void Shard::receive_message(proxy::Connection& connection, Secured& secured, std
   if (message[0] == kHandshakeNewSessionTicket && connection.is_upstream()) {
     // One is enough: a connection takes one session, and brings the next.
     if (secured.handshake == nullptr) return;
-    if (tls::Session session = secured.handshake->take_ticket(message)) {
-      connection.endpoint->tls_session = std::move(session);
-    }
+    keep_session(connection, *secured.handshake, secured.handshake->take_ticket(message));
     secured.handshake.reset();
     return;
   }

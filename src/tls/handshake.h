@@ -80,6 +80,8 @@ class Handshake {
   // Server role: of a client certificate, as Envoy's x-forwarded-client-cert describes it; empty without one.
   std::string client_certificate_text() const;
 
+  // Client role: what it trusts. Null: server role.
+  const ClientCredentials* client_credentials() const noexcept { return client_ ? &*client_ : nullptr; }
   // Client role: takes a whole NewSessionTicket message (TLS 1.3), with its header; or, in TLS 1.2, nothing is needed.
   // Returns what can be resumed, or an empty session.
   Session take_ticket(std::span<const uint8_t> message);
