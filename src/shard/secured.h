@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/units.h"
 #include "tls/handshake.h"
 #include "tls/records.h"
 
@@ -19,6 +20,9 @@ struct Secured {
 
   // A sound peer sends none of these many times in a row; they cost work and bring nothing.
   static constexpr uint32_t kIdleRecordsMax = 32;
+  // Changes of keys by the peer in a minute; each costs more than a record.
+  static constexpr uint32_t kKeyUpdatesMax = 10;
+  static constexpr uint64_t kKeyUpdatesPeriod_ns = 60 * base::kSecond_ns;
   // A message may be cut over records (RFC 8446 section 5.1); what is gathered of one is bounded.
   static constexpr size_t kMessageSizeMax = 32 * 1024;
 
@@ -30,6 +34,8 @@ struct Secured {
   bool owes_key_update = false;    // the peer has asked for new keys of ours
   bool has_said_end = false;       // an alert has been written
   tls::Alert closing_alert = tls::Alert::kCloseNotify;
+  uint32_t key_updates = 0;  // since key_updates_since_ns
+  uint64_t key_updates_since_ns = 0;
   uint32_t idle_records = 0;  // empty ones and key changes in a row
   // Behind the handshake: of a client of TLS 1.3 until a ticket has come, else null.
   std::unique_ptr<tls::Handshake> handshake;

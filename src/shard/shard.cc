@@ -185,21 +185,22 @@ void Shard::handle(const io::Completion& completion) {
 void Shard::settle_sends() {
   if ((unsettled_.empty() && deferred_.empty()) || !ring_.settled()) return;
   closing_awaits_send_ = false;
-  size_t kept = 0;
-  for (const auto handle : unsettled_) {
+  // What a connection that closes says last is a send of its own, which comes to the list meanwhile.
+  settling_.swap(unsettled_);
+  for (const auto handle : settling_) {
     proxy::Connection* connection = proxy_->connections().find(handle);
     if (connection == nullptr) continue;
     Socket& socket = socket_of(*connection);
     if (!socket.is_sending || socket.send_waits) continue;  // it was short, its own completion ends it
     if (!ring_.is_consumed(socket.send_mark)) {
-      unsettled_[kept++] = handle;
+      unsettled_.push_back(handle);
       continue;
     }
     socket.is_sending = false;
     socket.sending.release(proxy_->memory().blocks);
     if (connection->state == proxy::ConnectionState::kClosing) advance_teardown(*connection, socket);
   }
-  unsettled_.resize(kept);
+  settling_.clear();
   for (const auto handle : deferred_) {
     proxy::Connection* connection = proxy_->connections().find(handle);
     if (connection != nullptr && !static_cast<proxy::DirtyLink&>(*connection).is_linked()) {

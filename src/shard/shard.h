@@ -215,6 +215,7 @@ class Shard {
   std::unique_ptr<proxy::Proxy> proxy_;
   std::vector<Socket> sockets_;
   std::vector<base::Handle<proxy::Connection>> unsettled_;   // with a send whose outcome is not known yet
+  std::vector<base::Handle<proxy::Connection>> settling_;    // scratch of settle_sends()
   std::vector<base::Handle<proxy::Connection>> rearm_;       // whose multishot recv has ended
   std::vector<base::Handle<proxy::Connection>> ready_;       // prepared in this flush
   std::vector<base::Handle<proxy::Connection>> deferred_;    // dirty, but a send of theirs is unsettled

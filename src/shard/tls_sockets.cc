@@ -371,6 +371,13 @@ void Shard::receive_message(proxy::Connection& connection, Secured& secured, std
   if (message[0] != kHandshakeKeyUpdate || message.size() != 5 || message[4] > 1 || !is_last) {
     return break_records(connection, secured, tls::Alert::kUnexpectedMessage, "a handshake message that has no place");
   }
+  if (now_ns_ - secured.key_updates_since_ns >= Secured::kKeyUpdatesPeriod_ns) {
+    secured.key_updates_since_ns = now_ns_;
+    secured.key_updates = 0;
+  }
+  if (++secured.key_updates > Secured::kKeyUpdatesMax) {
+    return break_records(connection, secured, tls::Alert::kUnexpectedMessage, "it changes its keys too often");
+  }
   secured.reader.update_keys();
   if (secured.is_kernel_receive || (secured.is_kernel_send && message[4] != 0)) {
     // Towards a peer that cannot be given new keys nothing more may be said, and it may say nothing more.
