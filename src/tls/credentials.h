@@ -105,6 +105,7 @@ class ClientCredentials {
  private:
   friend class CredentialsRef<ClientCredentials>;
   friend class Handshake;
+  friend class LibraryStream;
   ClientCredentials() = default;
 
   mutable std::atomic<uint32_t> references_{1};

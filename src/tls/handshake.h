@@ -93,6 +93,7 @@ class Handshake {
   void write(const uint8_t* bytes, int size);
 
  private:
+  friend class LibraryStream;
   Handshake() = default;
   bool begin(ssl_st* ssl);
   Progress fail();

@@ -128,14 +128,19 @@ struct EchoConnection::Callbacks {
   }
 };
 
-EchoConnection::EchoConnection(session::MemoryPool& memory, StreamPool& pool, uint32_t concurrent_streams_max)
-    : Http2Connection(Role::kServer, Callbacks::table(), memory), pool_(pool) {
+EchoConnection::EchoConnection(session::MemoryPool& memory, StreamPool& pool, FailureLog& failures,
+                               uint32_t concurrent_streams_max)
+    : Http2Connection(Role::kServer, Callbacks::table(), memory), pool_(pool), failures_(failures) {
   submit_settings({}, concurrent_streams_max);
 }
 
 EchoConnection::~EchoConnection() {
   // nghttp2 does not report streams that die with their session.
   live_.for_each([this](Stream& stream) { forget(stream); });
+}
+
+void EchoConnection::closed(io::Error error) {
+  if (has_failed()) failures_.add(describe_end(error));
 }
 
 void EchoConnection::forget(Stream& stream) {
@@ -289,6 +294,10 @@ int EchoConnection::write_data(Stream& stream, const uint8_t* frame_header, size
 }
 
 void EchoConnection::drain() {
+  if (secured() != nullptr && !secured()->is_open()) {
+    abort();
+    return;
+  }
   is_draining_ = true;
   nghttp2_submit_goaway(session(), NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(session()),
                         NGHTTP2_NO_ERROR, nullptr, 0);

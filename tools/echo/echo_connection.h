@@ -7,6 +7,7 @@
 
 #include "base/timer_wheel.h"
 #include "byte_buffer.h"
+#include "failure_log.h"
 #include "http2_connection.h"
 #include "request.h"
 
@@ -46,10 +47,10 @@ class StreamPool {
 
 class EchoConnection : public session::Http2Connection {
  public:
-  EchoConnection(session::MemoryPool& memory, StreamPool& pool, uint32_t concurrent_streams_max);
+  EchoConnection(session::MemoryPool& memory, StreamPool& pool, FailureLog& failures, uint32_t concurrent_streams_max);
   ~EchoConnection() override;
 
-  void closed(io::Error) override {}
+  void closed(io::Error error) override;
   // No new calls; those that run are finished, watches are ended.
   void drain();
   void delay_passed(Stream& stream);
@@ -71,6 +72,7 @@ class EchoConnection : public session::Http2Connection {
   void forget(Stream& stream);
 
   StreamPool& pool_;
+  FailureLog& failures_;
   RequestReader reader_;
   base::IntrusiveList<Stream, StreamLink> live_;
   std::vector<Stream*> watches_;

@@ -17,7 +17,8 @@ constexpr const char* kDescription =
     "A gRPC origin: every message of a call comes back as it arrives, on any path, for unary and all streaming kinds.\n"
     "Response headers are sent at the first DATA frame or the end of the request, trailers (grpc-status 0) after the "
     "request's end.\n"
-    "grpc.health.v1.Health/Check and Watch answer SERVING.";
+    "grpc.health.v1.Health/Check and Watch answer SERVING.\n"
+    "With --tls-cert and --tls-key it speaks TLS 1.2 and 1.3, with BoringSSL's own records.";
 
 constexpr const char* kMetadata =
     R"(Request metadata asks for faults; all but the echoed headers act at the first DATA frame or the end of the request:
@@ -57,13 +58,20 @@ int main(int argc, char** argv) {
   uint64_t thread_count = 1;
   uint64_t stream_count = 65535;
   uint64_t drain_ns = 10 * base::kSecond_ns;
+  tools::ServerTlsOptions tls_options;
   CLI::App app(kDescription, "ringway-echo");
   app.footer(kMetadata);
   tools::add_address(app, "--listen", listen, "address to listen on; port 0 asks for a free one")->required();
   tools::add_number(app, "--threads", thread_count, 1, 256, "threads, each with its own ring (1)");
   tools::add_number(app, "--max-streams", stream_count, 1, INT32_MAX, "SETTINGS_MAX_CONCURRENT_STREAMS (65535)");
   tools::add_duration(app, "--drain-timeout", drain_ns, "what a call may take to finish after SIGTERM (10s)");
+  tools::add_server_tls(app, tls_options);
   if (const auto done = tools::parse_command_line(app, argc, argv)) return *done;
+  auto tls = tools::load(tls_options);
+  if (!tls) {
+    std::fputs(fmt::format("ringway-echo: {}\n", tls.error()).c_str(), stderr);
+    return tools::kExitBadFlags;
+  }
 
   const io::Fd stop = tools::stop_signal();
   tools::raise_descriptor_limit();
@@ -76,16 +84,17 @@ int main(int argc, char** argv) {
     std::fputs(fmt::format("ringway-echo: {}\n", usable.error()).c_str(), stderr);
     return tools::kExitFailure;
   }
-  const echo::ServerOptions options{.concurrent_streams_max = static_cast<uint32_t>(stream_count),
-                                    .drain_ns = drain_ns};
+  const echo::ServerOptions options{
+      .concurrent_streams_max = static_cast<uint32_t>(stream_count), .drain_ns = drain_ns, .tls = std::move(*tls)};
+  echo::FailureLog failures;
   std::fputs(fmt::format("ringway-echo ready: listening on {}, {} threads\n",
                          io::local_address(sockets->front()).text(), thread_count)
                  .c_str(),
              stderr);
   std::vector<std::thread> threads;
   for (const io::Fd& socket : *sockets) {
-    threads.emplace_back([&options, &stop, fd = socket.get()] {
-      echo::Server server(options);
+    threads.emplace_back([&options, &failures, &stop, fd = socket.get()] {
+      echo::Server server(options, failures);
       if (auto result = server.run(fd, stop.get()); !result) {
         std::fputs(fmt::format("ringway-echo: {}\n", result.error()).c_str(), stderr);
         std::_Exit(tools::kExitFailure);

@@ -13,7 +13,9 @@ std::expected<void, std::string> Server::run(int listening_fd, int stop_fd) {
 }
 
 std::unique_ptr<session::Connection> Server::accepted() {
-  return std::make_unique<EchoConnection>(memory_, streams_, options_.concurrent_streams_max);
+  auto connection = std::make_unique<EchoConnection>(memory_, streams_, failures_, options_.concurrent_streams_max);
+  if (options_.tls) connection->secure(tls::LibraryStream::accept(options_.tls.credentials, options_.tls.rules));
+  return connection;
 }
 
 void Server::timer_due(base::Timer& timer) {

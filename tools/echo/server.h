@@ -8,17 +8,19 @@
 
 #include "echo_connection.h"
 #include "loop.h"
+#include "tls_options.h"
 
 namespace ringway::echo {
 
 struct ServerOptions {
   uint32_t concurrent_streams_max;
   uint64_t drain_ns;  // after the stop signal, streams may take this long to finish
+  tools::ServerTls tls;
 };
 
 class Server : public session::LoopOwner {
  public:
-  explicit Server(const ServerOptions& options) : options_(options) {}
+  Server(const ServerOptions& options, FailureLog& failures) : options_(options), failures_(failures) {}
 
   // On the thread that calls; returns after the stop signal and the drain. The error is a sentence for the operator.
   std::expected<void, std::string> run(int listening_fd, int stop_fd);
@@ -28,7 +30,8 @@ class Server : public session::LoopOwner {
   void timer_due(base::Timer& timer) override;
   void stop_wanted() override;
 
-  ServerOptions options_;
+  const ServerOptions& options_;
+  FailureLog& failures_;
   session::MemoryPool memory_;
   StreamPool streams_;
   base::Timer drain_limit_;

@@ -6,6 +6,8 @@
 #include <charconv>
 #include <cstring>
 
+#include "base/units.h"
+
 namespace ringway::load {
 namespace {
 
@@ -125,6 +127,21 @@ ClientConnection::ClientConnection(CallOwner& owner, session::MemoryPool& memory
       prng_(seed),
       seat_(seat) {
   submit_settings(shape.windows, 0);
+}
+
+void ClientConnection::connected() {
+  connected_ns_ = base::monotonic_ns();
+  Http2Connection::connected();
+}
+
+// With TLS 1.3 the client's part is over before the target has seen the client's certificate: that it is let in shows
+// in the target's SETTINGS.
+void ClientConnection::ready() {
+  if (secured() == nullptr) {
+    owner_.connection_ready(*this);
+  } else {
+    handshake_ns_ = base::monotonic_ns() - connected_ns_;
+  }
 }
 
 void ClientConnection::start(Call& call) {
@@ -252,6 +269,9 @@ void ClientConnection::take_header(Call& call, std::string_view name, std::strin
 
 void ClientConnection::take_settings() {
   encoder_.limit_table(nghttp2_session_get_remote_settings(session(), NGHTTP2_SETTINGS_HEADER_TABLE_SIZE));
+  if (has_settings_) return;
+  has_settings_ = true;
+  if (secured() != nullptr) owner_.connection_ready(*this);
 }
 
 void ClientConnection::peer_ended(Call& call) {

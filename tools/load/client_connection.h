@@ -70,14 +70,17 @@ class ClientConnection : public session::Http2Connection {
   void start(Call& call);
   uint32_t seat() const noexcept { return seat_; }
   bool is_leaving() const noexcept { return is_leaving_; }
+  // From the connection's standing to the handshake's end; 0 before it, and in cleartext.
+  uint64_t handshake_ns() const noexcept { return handshake_ns_; }
 
-  void connected() override { owner_.connection_ready(*this); }
+  void connected() override;
   void closed(io::Error error) override { owner_.connection_closed(*this, error); }
 
  private:
   struct Callbacks;
   friend struct Callbacks;
 
+  void ready() override;
   void append_frame(session::ByteBuffer& out, std::span<const uint8_t> frame) override;
   void encode_request(session::ByteBuffer& out, const Call& call);
   void encode_varying(session::ByteBuffer& out);
@@ -94,6 +97,9 @@ class ClientConnection : public session::Http2Connection {
   base::Prng prng_;
   uint32_t seat_;
   bool is_leaving_ = false;
+  bool has_settings_ = false;
+  uint64_t connected_ns_ = 0;
+  uint64_t handshake_ns_ = 0;
 };
 
 }  // namespace ringway::load

@@ -17,17 +17,24 @@ using namespace ringway;
 
 namespace {
 
+// With a server name, what a client would write that had found the target by that name.
+std::string authority_of(const load::Options& options) {
+  const std::string name = options.tls ? options.tls.credentials->server_name() : "";
+  if (options.target.is_unix()) return name.empty() ? "localhost" : name;
+  return name.empty() ? options.target.text() : fmt::format("{}:{}", name, options.target.port());
+}
+
 load::CallShape make_shape(const load::Options& options) {
   load::CallShape shape;
   shape.method = shape.fields.add(":method", "POST");
-  shape.scheme = shape.fields.add(":scheme", "http");
+  shape.scheme = shape.fields.add(":scheme", options.tls ? "https" : "http");
   for (uint64_t i = 0; i < options.paths; ++i) {
     const uint32_t field =
         shape.fields.add(":path", options.paths == 1 ? options.path : fmt::format("{}{}", options.path, i));
     if (i == 0) shape.first_path = field;
   }
-  const std::string authority = options.target.is_unix() ? "localhost" : options.target.text();
-  shape.fixed = {shape.fields.add(":authority", authority), shape.fields.add("content-type", "application/grpc"),
+  shape.fixed = {shape.fields.add(":authority", authority_of(options)),
+                 shape.fields.add("content-type", "application/grpc"),
                  shape.fields.add("user-agent", "ringway-load/" RINGWAY_VERSION), shape.fields.add("te", "trailers")};
   for (const auto& [name, value] : options.headers) shape.fixed.push_back(shape.fields.add(name, value));
   shape.varies_metadata = options.varies_metadata;

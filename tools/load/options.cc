@@ -116,6 +116,7 @@ std::string contradiction(const Options& options) {
 
 std::variant<Options, int> read_options(int argc, char** argv) {
   Options options;
+  tools::ClientTlsOptions tls_options;
   uint64_t connection_window = session::kConnectionWindow_bytes;
   uint64_t stream_window = session::kStreamWindow_bytes;
   CLI::App app(kDescription, "ringway-load");
@@ -124,11 +125,18 @@ std::variant<Options, int> read_options(int argc, char** argv) {
   add_path(app, options.path);
   add_volume_options(app, options);
   add_call_options(app, options, connection_window, stream_window);
+  tools::add_client_tls(app, tls_options);
   if (const auto done = tools::parse_command_line(app, argc, argv)) return *done;
   if (const std::string sentence = contradiction(options); !sentence.empty()) {
     std::fputs(fmt::format("ringway-load: {} (see --help)\n", sentence).c_str(), stderr);
     return tools::kExitBadFlags;
   }
+  auto tls = tools::load(tls_options);
+  if (!tls) {
+    std::fputs(fmt::format("ringway-load: {}\n", tls.error()).c_str(), stderr);
+    return tools::kExitBadFlags;
+  }
+  options.tls = std::move(*tls);
   options.windows = {static_cast<uint32_t>(connection_window), static_cast<uint32_t>(stream_window)};
   return options;
 }

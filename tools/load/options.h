@@ -10,6 +10,7 @@
 #include "base/units.h"
 #include "http2_connection.h"
 #include "io/address.h"
+#include "tls_options.h"
 
 namespace ringway::load {
 
@@ -31,6 +32,7 @@ struct Options {
   bool is_pipelined = false;
   bool wants_json = false;
   session::WindowOptions windows;
+  tools::ClientTls tls;
   std::vector<std::pair<std::string, std::string>> headers;
 };
 

@@ -41,6 +41,23 @@ std::string text_row(std::string_view name, const stats::Histogram& histogram) {
                      us(histogram.percentile(99.9)), us(histogram.maximum()));
 }
 
+// Null in cleartext.
+std::string json_tls(const Options& options, const HandshakeResult& handshakes) {
+  if (!options.tls) return "null";
+  std::string kinds;
+  for (const auto& [kind, count] : handshakes.kinds)
+    kinds += fmt::format("{}{}: {}", kinds.empty() ? "" : ", ", json_text(kind), count);
+  return fmt::format(R"({{"kinds": {{{}}}, "handshakes": {}, "resumed": {}, "handshake_us": {}}})", kinds,
+                     handshakes.duration.count(), handshakes.resumed_count, json_distribution(handshakes.duration));
+}
+
+std::string text_tls(const HandshakeResult& handshakes) {
+  std::string text;
+  for (const auto& [kind, count] : handshakes.kinds) text += fmt::format("tls      {}: {} connections\n", kind, count);
+  if (handshakes.resumed_count != 0) text += fmt::format("tls      {} of them resumed\n", handshakes.resumed_count);
+  return text;
+}
+
 double per_second(uint64_t count, const Result& result) noexcept {
   return result.duration_s > 0 ? static_cast<double>(count) / result.duration_s : 0;
 }
@@ -87,8 +104,9 @@ std::string json_report(const Options& options, const Result& result) {
   text += fmt::format("  \"connections\": {},\n  \"streams\": {},\n  \"threads\": {},\n", options.connections,
                       options.streams, options.threads);
   text += fmt::format("  \"bytes_sent\": {},\n  \"bytes_received\": {},\n", result.sent_bytes, result.received_bytes);
-  text += fmt::format("  \"message_bytes_per_s\": {:.0f},\n  \"enters\": {}\n}}\n",
-                      per_second(result.message_bytes, result), result.enter_count);
+  text +=
+      fmt::format("  \"message_bytes_per_s\": {:.0f},\n  \"enters\": {},\n  \"tls\": {}\n}}\n",
+                  per_second(result.message_bytes, result), result.enter_count, json_tls(options, result.handshakes));
   return text;
 }
 
@@ -103,6 +121,7 @@ std::string text_report(const Options& options, const Result& result) {
     text += fmt::format("cpu      {:.2f} us/call in the generator\n",
                         result.cpu_s * 1e6 / static_cast<double>(result.success_count));
   }
+  text += text_tls(result.handshakes);
   text += fmt::format("{:<20}{:>11}{:>11}{:>11}{:>11}{:>11}{:>11}\n", "latency, us", "mean", "p50", "p90", "p99",
                       "p99.9", "max");
   if (options.rate != 0) {
@@ -116,6 +135,7 @@ std::string text_report(const Options& options, const Result& result) {
   } else {
     text += text_row("from send", result.latency_from_send);
   }
+  if (options.tls) text += text_row("handshake", result.handshakes.duration);
   if (const std::string reason = bottleneck_reason(options, result); !reason.empty()) {
     text += fmt::format("THE GENERATOR WAS THE BOTTLENECK: {}\n", reason);
   }

@@ -22,6 +22,20 @@ uint64_t thread_cpu_ns() noexcept {
 
 }  // namespace
 
+void HandshakeResult::add(const ClientConnection& connection) {
+  const tls::LibraryStream* const stream = connection.secured();
+  if (stream == nullptr) return;
+  ++kinds[fmt::format("{} {} {}", name_of(stream->version()), name_of(stream->cipher()), stream->group())];
+  if (stream->is_resumed()) ++resumed_count;
+  duration.record(connection.handshake_ns());
+}
+
+void HandshakeResult::merge(const HandshakeResult& other) {
+  for (const auto& [kind, count] : other.kinds) kinds[kind] += count;
+  resumed_count += other.resumed_count;
+  duration.merge(other.duration);
+}
+
 void Result::merge(const Result& other) {
   latency.merge(other.latency);
   latency_from_send.merge(other.latency_from_send);
@@ -38,6 +52,7 @@ void Result::merge(const Result& other) {
   cpu_s += other.cpu_s;
   busiest = std::max(busiest, other.busiest);
   enter_count += other.enter_count;
+  handshakes.merge(other.handshakes);
 }
 
 Worker::Worker(const Options& options, const CallShape& shape, const Share& share)
@@ -72,12 +87,16 @@ std::expected<void, std::string> Worker::run(int stop_fd) {
 void Worker::open(Seat& seat) {
   const uint64_t seed = options_.seed + share_.index * 1'000'003 + seat.number * 7919 + seat.failures;
   auto connection = std::make_unique<ClientConnection>(*this, memory_, shape_, seat.number, seed);
+  if (options_.tls) {
+    connection->secure(
+        tls::LibraryStream::connect(options_.tls.credentials, options_.target.host_text(), {}, options_.tls.rules));
+  }
   if (auto opened = loop_->connect(options_.target, std::move(connection)); !opened)
-    connect_failed(seat, opened.error());
+    connect_failed(seat, std::string(io::describe(opened.error())));
 }
 
-void Worker::connect_failed(Seat& seat, io::Error error) {
-  fail(fmt::format("connect: {}", io::describe(error)));
+void Worker::connect_failed(Seat& seat, const std::string& reason) {
+  fail(fmt::format("connect: {}", reason));
   ++seat.failures;
   // At the start a target that is not there is the answer; later it may be restarting.
   if (phase_ == Phase::kConnecting || seat.failures > kReconnects_max) {
@@ -96,6 +115,7 @@ void Worker::connection_ready(ClientConnection& connection) {
   Seat& seat = *seats_[connection.seat()];
   seat.connection = &connection;
   seat.failures = 0;
+  result_.handshakes.add(connection);
   if (!seat.is_settled) {
     seat.is_settled = true;
     --unsettled_seats_;
@@ -120,7 +140,7 @@ void Worker::connection_closed(ClientConnection& connection, io::Error error) {
   result_.sent_bytes += connection.sent_bytes();
   result_.received_bytes += connection.received_bytes();
   if (seat.connection != &connection) {
-    connect_failed(seat, error);
+    connect_failed(seat, connection.describe_end(error));
     return;
   }
   park(seat);
@@ -130,8 +150,7 @@ void Worker::connection_closed(ClientConnection& connection, io::Error error) {
   // call_finished() gave the slots back.
   park(seat);
   seat.connection = nullptr;
-  if (!connection.is_leaving())
-    fail(error ? fmt::format("connection lost: {}", io::describe(error)) : "connection lost: closed by peer");
+  if (!connection.is_leaving()) fail(fmt::format("connection lost: {}", connection.describe_end(error)));
   if (phase_ != Phase::kDraining) open(seat);
 }
 

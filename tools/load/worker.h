@@ -19,6 +19,16 @@
 
 namespace ringway::load {
 
+// What the TLS connections of a run agreed on, and how long it took.
+struct HandshakeResult {
+  std::map<std::string, uint64_t> kinds;  // as in "TLSv1.3 AES-128-GCM X25519": of all finished handshakes
+  uint64_t resumed_count = 0;
+  stats::Histogram duration;  // from the connection's standing to the client's Finished
+
+  void add(const ClientConnection& connection);
+  void merge(const HandshakeResult& other);
+};
+
 // What a worker saw; those of all workers add up.
 struct Result {
   stats::Histogram latency;  // from the intended start, of calls that succeeded
@@ -36,6 +46,7 @@ struct Result {
   double cpu_s = 0;            // of this thread in it, user and system
   double busiest = 0;          // the largest cpu_s / duration_s of a thread
   uint64_t enter_count = 0;    // io_uring_enter calls, all of the run
+  HandshakeResult handshakes;
 
   void merge(const Result& other);
 };
@@ -79,7 +90,7 @@ class Worker : public session::LoopOwner, public CallOwner {
   void call_finished(Call& call, Outcome outcome, uint32_t reset_code) override;
 
   void open(Seat& seat);
-  void connect_failed(Seat& seat, io::Error error);
+  void connect_failed(Seat& seat, const std::string& reason);
   void begin_run();
   void start_due_calls();
   void start_call(uint64_t intended_ns);
