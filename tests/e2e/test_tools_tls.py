@@ -1,12 +1,14 @@
 """ringway-load and ringway-echo in TLS and mutual TLS: with each other, and with clients and servers of OpenSSL."""
 
 import concurrent.futures
+import contextlib
 import pathlib
 import re
 import signal
 import socket
 import ssl
 import subprocess
+import threading
 
 import grpc
 import pytest
@@ -231,6 +233,87 @@ def test_load_calls_a_grpc_server_with_tls(certificates, is_mutual):
         server.stop(None).wait(20)
 
 
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+def test_load_measures_full_handshakes(tls_echo, certificates, version):
+    code, report = load(tls_echo, "--handshakes", "--requests", 60, "--connections", 4, "--threads", 2,
+                        *trusting(certificates, "--tls-version", version))
+    assert (code, report["counts"], report["requests"], report["succeeded"]) == (0, "connections", 60, 60)
+    assert report["tls"]["kinds"] == {f"TLSv{version} AES-128-GCM X25519": 60}
+    assert (report["tls"]["handshakes"], report["tls"]["resumed"]) == (60, 0)
+    assert report["rate_achieved"] == pytest.approx(60 / report["duration_s"], rel=0.01)
+    # A connection is more than its handshake: TCP's before it, the target's SETTINGS behind it.
+    assert report["latency_us"]["mean"] > report["tls"]["handshake_us"]["mean"] > 0
+
+
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+def test_load_measures_resumed_handshakes(tls_echo, certificates, version):
+    code, report = load(tls_echo, "--handshakes", "--resume", "--requests", 60, "--connections", 4,
+                        *trusting(certificates, "--tls-version", version))
+    assert (code, report["requests"], report["succeeded"]) == (0, 60, 60)
+    assert (report["tls"]["handshakes"], report["tls"]["resumed"]) == (60, 60)
+
+
+def test_load_makes_no_more_connections_than_wanted(tls_echo, certificates):
+    code, report = load(tls_echo, "--handshakes", "--requests", 2, "--connections", 5, *trusting(certificates))
+    assert (code, report["requests"], report["tls"]["handshakes"]) == (0, 2, 2)
+
+
+def test_load_makes_connections_for_a_time(tls_echo, certificates):
+    code, report = load(tls_echo, "--handshakes", "--duration", "200ms", "--warmup", "50ms", "--connections", 2,
+                        *trusting(certificates))
+    assert code == 0
+    assert report["duration_s"] == pytest.approx(0.2)
+    assert report["requests"] == report["tls"]["handshakes"] > 0
+
+
+def test_load_makes_a_call_on_each_connection(tls_echo, certificates):
+    arguments = ("--handshakes", "--call-each", "--requests", 40, "--connections", 3, *trusting(certificates))
+    code, report = load(tls_echo, *arguments)
+    assert (code, report["succeeded"], report["tls"]["handshakes"]) == (0, 40, 40)
+    assert report["message_bytes_per_s"] * report["duration_s"] == pytest.approx(40 * 2 * 37, rel=0.01)
+    code, report = load(tls_echo, *arguments, "--header", "x-echo-status:5")
+    assert (code, report["errors"]) == (1, {"grpc-status 5": 40})
+
+
+def test_load_measures_connections_in_cleartext_too(echo):
+    code, report = load(echo, "--handshakes", "--requests", 100, "--connections", 4)
+    assert (code, report["succeeded"], report["tls"]) == (0, 100, None)
+
+
+def test_load_says_that_sessions_are_not_resumed(certificates):
+    """By a server that gives no tickets."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificates.server, certificates.server_key)
+    context.set_alpn_protocols(["h2"])
+    context.num_tickets = 0
+    settings = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
+
+    def serve(server):
+        for _ in range(3):
+            with contextlib.suppress(OSError), context.wrap_socket(server.accept()[0], server_side=True) as peer:
+                peer.sendall(settings)
+                while peer.recv(65536):
+                    pass
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve, args=(server,))
+        thread.start()
+        code, report = load(f"127.0.0.1:{server.getsockname()[1]}", "--handshakes", "--resume", "--requests", 2,
+                            *trusting(certificates))
+        thread.join()
+    assert (code, report["errors"]) == (1, {"not resumed": 2})
+    assert (report["tls"]["handshakes"], report["tls"]["resumed"]) == (2, 0)
+
+
+def test_load_does_not_measure_handshakes_with_nobody(certificates):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+    code, report = load(address, "--handshakes", "--resume", "--duration", "10s", "--connections", 3, *trusting(certificates))
+    assert (code, report["requests"], report["errors"]) == (1, 0, {"connect: connection refused": 3})
+    code, report = load(address, "--handshakes", "--duration", "10s", *trusting(certificates))
+    assert (code, report["requests"], report["errors"]) == (1, 100, {"connect: connection refused": 100})
+
+
 @pytest.mark.parametrize("name, arguments, sentence", [
     ("ringway-echo", ["--tls-cert", "{server}"], "--tls-cert: needs --tls-key"),
     ("ringway-echo", ["--tls-key", "{server_key}"], "--tls-key: needs --tls-cert"),
@@ -246,6 +329,11 @@ def test_load_calls_a_grpc_server_with_tls(certificates, is_mutual):
     ("ringway-load", ["--upstream-tls", "--upstream-key", "{client_key}"], "--upstream-key: needs --upstream-cert"),
     ("ringway-load", ["--upstream-tls", "--tls-cipher", "rc4"],
      "--tls-cipher: 'rc4' is not aes-128-gcm, aes-256-gcm or chacha20-poly1305"),
+    ("ringway-load", ["--resume"], "--resume requires --handshakes"),
+    ("ringway-load", ["--handshakes", "--resume"], "--resume: needs --upstream-tls, sessions are those of TLS"),
+    ("ringway-load", ["--call-each"], "--call-each requires --handshakes"),
+    ("ringway-load", ["--handshakes", "--streams", "2"], "--streams: not with --handshakes"),
+    ("ringway-load", ["--handshakes", "--rate", "20"], "--rate: not with --handshakes"),
     ("ringway-load", ["--upstream-tls", "--upstream-ca", "{server_key}"], "{server_key}: holds no certificate in PEM form"),
 ])
 def test_wrong_tls_options_are_named(certificates, name, arguments, sentence):

@@ -41,6 +41,20 @@ char* put_hex(char* place, uint64_t bits) noexcept {
 
 }  // namespace
 
+std::string failure_of(const Call& call, Outcome outcome, uint32_t reset_code) {
+  switch (outcome) {
+    case Outcome::kAnswered:
+      if (call.http_status != 200) return fmt::format("http status {}", call.http_status);
+      if (call.grpc_status < 0) return "no grpc-status";
+      if (call.grpc_status == INT32_MAX) return "grpc-status is not a number";
+      return call.grpc_status == 0 ? "" : fmt::format("grpc-status {}", call.grpc_status);
+    case Outcome::kReset: return fmt::format("reset: {}", nghttp2_http2_strerror(reset_code));
+    case Outcome::kConnectionGoingAway: return "refused by GOAWAY";
+    case Outcome::kConnectionLost: return "call lost with its connection";
+  }
+  return "";
+}
+
 struct ClientConnection::Callbacks {
   static int header(nghttp2_session* session, const nghttp2_frame* frame, const uint8_t* name, size_t name_size,
                     const uint8_t* value, size_t value_size, uint8_t, void* user_data) {

@@ -35,6 +35,9 @@ struct Call {
 
 enum class Outcome : uint8_t { kAnswered, kReset, kConnectionGoingAway, kConnectionLost };
 
+// What was wrong with how the call ended, as a kind of error; empty if it ended with grpc-status 0.
+std::string failure_of(const Call& call, Outcome outcome, uint32_t reset_code);
+
 // What the connection tells its worker.
 class CallOwner {
  public:

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "command_line.h"
+#include "handshake_worker.h"
 #include "options.h"
 #include "report.h"
 #include "worker.h"
@@ -61,23 +62,12 @@ load::Share share_of(const load::Options& options, uint64_t index) {
           .requests = part(options.requests)};
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  auto read = load::read_options(argc, argv);
-  if (const int* done = std::get_if<int>(&read)) return *done;
-  const load::Options options = std::get<load::Options>(std::move(read));
-
-  const io::Fd stop = tools::stop_signal();
-  tools::raise_descriptor_limit();
-  if (auto usable = io::can_make_ring(); !usable) {
-    std::fputs(fmt::format("ringway-load: {}\n", usable.error()).c_str(), stderr);
-    return tools::kExitFailure;
-  }
-  const load::CallShape shape = make_shape(options);
-  std::vector<std::unique_ptr<load::Worker>> workers;
+// One worker a thread; what they saw is reported.
+template <typename Worker>
+int run(const load::Options& options, const load::CallShape& shape, const io::Fd& stop) {
+  std::vector<std::unique_ptr<Worker>> workers;
   for (uint64_t i = 0; i < options.threads; ++i) {
-    workers.push_back(std::make_unique<load::Worker>(options, shape, share_of(options, i)));
+    workers.push_back(std::make_unique<Worker>(options, shape, share_of(options, i)));
   }
   // Call starts are timed: the kernel must not round wake-ups to its usual 50 us.
   prctl(PR_SET_TIMERSLACK, 1);
@@ -97,4 +87,22 @@ int main(int argc, char** argv) {
   std::fputs((options.wants_json ? load::json_report(options, *total) : load::text_report(options, *total)).c_str(),
              stdout);
   return total->errors.empty() ? tools::kExitDone : tools::kExitFailure;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  auto read = load::read_options(argc, argv);
+  if (const int* done = std::get_if<int>(&read)) return *done;
+  const load::Options options = std::get<load::Options>(std::move(read));
+
+  const io::Fd stop = tools::stop_signal();
+  tools::raise_descriptor_limit();
+  if (auto usable = io::can_make_ring(); !usable) {
+    std::fputs(fmt::format("ringway-load: {}\n", usable.error()).c_str(), stderr);
+    return tools::kExitFailure;
+  }
+  const load::CallShape shape = make_shape(options);
+  return options.is_of_handshakes ? run<load::HandshakeWorker>(options, shape, stop)
+                                  : run<load::Worker>(options, shape, stop);
 }

@@ -66,9 +66,8 @@ void add_path(CLI::App& app, std::string& path) {
            }
            path = text;
          },
-         "the method to call")
-      ->type_name("/PKG.SERVICE/METHOD")
-      ->required();
+         "the method to call; required, but with --handshakes alone")
+      ->type_name("/PKG.SERVICE/METHOD");
 }
 
 void add_volume_options(CLI::App& app, Options& options) {
@@ -99,8 +98,26 @@ void add_call_options(CLI::App& app, Options& options, uint64_t& connection_wind
   app.add_flag("--json", options.wants_json, "prints one JSON object instead of the table");
 }
 
+void add_handshake_options(CLI::App& app, Options& options) {
+  auto* handshakes = app.add_flag(
+      "--handshakes", options.is_of_handshakes,
+      "measures connections: each is closed when it stands, and followed by the next; --connections of them "
+      "are in progress at a time, --requests, --duration and --warmup count them");
+  app.add_flag("--call-each", options.makes_call, "makes one call on each of them, and counts its time in")
+      ->needs(handshakes);
+  app.add_flag("--resume", options.resumes,
+               "resumes with each of them the TLS session of the one before; one that is not resumed is an error")
+      ->needs(handshakes);
+}
+
 // What no single option can judge. The sentence, or nothing.
-std::string contradiction(const Options& options) {
+std::string contradiction(const Options& options, const tools::ClientTlsOptions& tls) {
+  if (options.path.empty() && (!options.is_of_handshakes || options.makes_call)) return "--path is required";
+  if (options.resumes && !tls.is_on) return "--resume: needs --upstream-tls, sessions are those of TLS";
+  if (options.is_of_handshakes && (options.streams != 1 || options.rate != 0)) {
+    return fmt::format("--{}: not with --handshakes, where each of --connections makes the next when it is done",
+                       options.rate != 0 ? "rate" : "streams");
+  }
   if (options.requests == 0 && options.duration_ns == 0) return "one of --requests and --duration above 0s is required";
   if (options.threads > options.connections) {
     return fmt::format("--threads: {} is more than --connections ({}), and a connection belongs to one thread",
@@ -125,9 +142,10 @@ std::variant<Options, int> read_options(int argc, char** argv) {
   add_path(app, options.path);
   add_volume_options(app, options);
   add_call_options(app, options, connection_window, stream_window);
+  add_handshake_options(app, options);
   tools::add_client_tls(app, tls_options);
   if (const auto done = tools::parse_command_line(app, argc, argv)) return *done;
-  if (const std::string sentence = contradiction(options); !sentence.empty()) {
+  if (const std::string sentence = contradiction(options, tls_options); !sentence.empty()) {
     std::fputs(fmt::format("ringway-load: {} (see --help)\n", sentence).c_str(), stderr);
     return tools::kExitBadFlags;
   }

@@ -31,6 +31,10 @@ struct Options {
   bool varies_metadata = false;
   bool is_pipelined = false;
   bool wants_json = false;
+  // Connections are what is measured and counted: each is closed and followed by the next.
+  bool is_of_handshakes = false;
+  bool makes_call = false;  // one on each of them
+  bool resumes = false;     // the session of the one before
   session::WindowOptions windows;
   tools::ClientTls tls;
   std::vector<std::pair<std::string, std::string>> headers;

@@ -91,6 +91,7 @@ std::string json_report(const Options& options, const Result& result) {
   }
   const std::string reason = bottleneck_reason(options, result);
   std::string text = "{\n";
+  text += fmt::format("  \"counts\": \"{}\",\n", options.is_of_handshakes ? "connections" : "calls");
   text += fmt::format("  \"requests\": {},\n  \"succeeded\": {},\n  \"errors\": {{{}}},\n", result.request_count,
                       result.success_count, errors);
   text += fmt::format("  \"duration_s\": {:.6f},\n  \"rate_offered\": {},\n  \"rate_achieved\": {:.1f},\n",
@@ -111,15 +112,17 @@ std::string json_report(const Options& options, const Result& result) {
 }
 
 std::string text_report(const Options& options, const Result& result) {
-  std::string text = fmt::format("{} calls in {:.3f} s, {} succeeded, {} errors\n", result.request_count,
+  const std::string_view unit = options.is_of_handshakes ? "connections" : "calls";
+  std::string text = fmt::format("{} {} in {:.3f} s, {} succeeded, {} errors\n", result.request_count, unit,
                                  result.duration_s, result.success_count, error_count(result));
   for (const auto& [kind, count] : result.errors) text += fmt::format("  error  {:<40}{:>12}\n", kind, count);
-  text += fmt::format("rate     {:.1f} calls/s", achieved_rate(result));
+  text += fmt::format("rate     {:.1f} {}/s", achieved_rate(result), unit);
   if (options.rate != 0) text += fmt::format(" of {} offered", options.rate);
   text += fmt::format("\nmessages {:.2f} MB/s both ways\n", per_second(result.message_bytes, result) / 1e6);
   if (result.success_count != 0) {
-    text += fmt::format("cpu      {:.2f} us/call in the generator\n",
-                        result.cpu_s * 1e6 / static_cast<double>(result.success_count));
+    text +=
+        fmt::format("cpu      {:.2f} us/{} in the generator\n",
+                    result.cpu_s * 1e6 / static_cast<double>(result.success_count), unit.substr(0, unit.size() - 1));
   }
   text += text_tls(result.handshakes);
   text += fmt::format("{:<20}{:>11}{:>11}{:>11}{:>11}{:>11}{:>11}\n", "latency, us", "mean", "p50", "p90", "p99",
@@ -133,7 +136,7 @@ std::string text_report(const Options& options, const Result& result) {
                           options.connections * options.streams);
     }
   } else {
-    text += text_row("from send", result.latency_from_send);
+    text += text_row(options.is_of_handshakes ? "connection" : "from send", result.latency_from_send);
   }
   if (options.tls) text += text_row("handshake", result.handshakes.duration);
   if (const std::string reason = bottleneck_reason(options, result); !reason.empty()) {

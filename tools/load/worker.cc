@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <ctime>
 
 namespace ringway::load {
 namespace {
@@ -14,46 +13,7 @@ constexpr uint32_t kReconnects_max = 50;
 // Calls that show no byte for this long will not end: they are counted and the run ends.
 constexpr uint64_t kStall_ns = 10 * base::kSecond_ns;
 
-uint64_t thread_cpu_ns() noexcept {
-  timespec used{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
-  return static_cast<uint64_t>(used.tv_sec) * base::kSecond_ns + static_cast<uint64_t>(used.tv_nsec);
-}
-
 }  // namespace
-
-void HandshakeResult::add(const ClientConnection& connection) {
-  const tls::LibraryStream* const stream = connection.secured();
-  if (stream == nullptr) return;
-  ++kinds[fmt::format("{} {} {}", name_of(stream->version()), name_of(stream->cipher()), stream->group())];
-  if (stream->is_resumed()) ++resumed_count;
-  duration.record(connection.handshake_ns());
-}
-
-void HandshakeResult::merge(const HandshakeResult& other) {
-  for (const auto& [kind, count] : other.kinds) kinds[kind] += count;
-  resumed_count += other.resumed_count;
-  duration.merge(other.duration);
-}
-
-void Result::merge(const Result& other) {
-  latency.merge(other.latency);
-  latency_from_send.merge(other.latency_from_send);
-  schedule_lag.merge(other.schedule_lag);
-  own_lag.merge(other.own_lag);
-  for (const auto& [kind, count] : other.errors) errors[kind] += count;
-  request_count += other.request_count;
-  success_count += other.success_count;
-  blocked_count += other.blocked_count;
-  sent_bytes += other.sent_bytes;
-  received_bytes += other.received_bytes;
-  message_bytes += other.message_bytes;
-  duration_s = std::max(duration_s, other.duration_s);
-  cpu_s += other.cpu_s;
-  busiest = std::max(busiest, other.busiest);
-  enter_count += other.enter_count;
-  handshakes.merge(other.handshakes);
-}
 
 Worker::Worker(const Options& options, const CallShape& shape, const Share& share)
     : options_(options), shape_(shape), share_(share) {
@@ -162,7 +122,7 @@ void Worker::timer_due(base::Timer& timer) {
   loop_->timers().arm(stall_check_, loop_->now_ns() + base::kSecond_ns);
   if (loop_->now_ns() - last_progress_ns_ < kStall_ns) return;
   const bool is_waiting = phase_ == Phase::kConnecting || in_flight_count_ != 0;
-  if (!is_waiting || (phase_ == Phase::kRunning && end_ns_ != base::kNever_ns)) return;
+  if (!is_waiting || (phase_ == Phase::kRunning && time_.end_ns != base::kNever_ns)) return;
   if (phase_ == Phase::kConnecting) fail("connect: timed out", unsettled_seats_);
   finish();
 }
@@ -176,8 +136,7 @@ void Worker::begin_run() {
     }
   }
   schedule_ns_ = loop_->now_ns();
-  record_ns_ = schedule_ns_ + options_.warmup_ns;
-  end_ns_ = share_.requests != 0 ? base::kNever_ns : record_ns_ + options_.duration_ns;
+  time_.begin(schedule_ns_, options_.warmup_ns, share_.requests != 0 ? 0 : options_.duration_ns);
 }
 
 // Threads take turns: call k of thread t is call k * threads + t of the whole schedule.
@@ -189,7 +148,7 @@ uint64_t Worker::intended_ns(uint64_t number) const noexcept {
 
 bool Worker::may_start(uint64_t intended_ns) const noexcept {
   if (share_.requests != 0) return recorded_starts_ < share_.requests;
-  return intended_ns < end_ns_;
+  return intended_ns < time_.end_ns;
 }
 
 void Worker::turn_ending() {
@@ -198,8 +157,8 @@ void Worker::turn_ending() {
     note_time();
     start_due_calls();
     const uint64_t next_ns = options_.rate != 0 ? intended_ns(next_number_) : loop_->now_ns();
-    if (given_up_seats_ == seats_.size()) end_ns_ = std::min(end_ns_, loop_->now_ns());
-    const bool has_time_ended = loop_->now_ns() >= end_ns_;
+    if (given_up_seats_ == seats_.size()) time_.end_ns = std::min(time_.end_ns, loop_->now_ns());
+    const bool has_time_ended = loop_->now_ns() >= time_.end_ns;
     if (has_time_ended || !may_start(next_ns)) {
       if (has_time_ended && options_.rate != 0) count_unstarted();
       phase_ = Phase::kDraining;
@@ -208,25 +167,13 @@ void Worker::turn_ending() {
   if (phase_ == Phase::kDraining) {
     note_time();
     // The last call of a schedule ends before its time does; the run lasts as long as it was told to.
-    const bool has_time_left = end_ns_ != base::kNever_ns && loop_->now_ns() < end_ns_;
+    const bool has_time_left = time_.end_ns != base::kNever_ns && loop_->now_ns() < time_.end_ns;
     if (in_flight_count_ == 0 && !has_time_left) finish();
   }
 }
 
-// The recorded part begins and ends with the processor time that was used until then.
 void Worker::note_time() {
-  const uint64_t now_ns = loop_->now_ns();
-  if (!is_recording_ && now_ns >= record_ns_) {
-    is_recording_ = true;
-    cpu_at_record_ns_ = thread_cpu_ns();
-  }
-  const bool has_ended =
-      now_ns >= end_ns_ || (phase_ == Phase::kDraining && in_flight_count_ == 0 && end_ns_ == base::kNever_ns);
-  if (!is_recording_ || recorded_end_ns_ != 0 || !has_ended) return;
-  recorded_end_ns_ = now_ns;
-  result_.duration_s = static_cast<double>(std::min(now_ns, end_ns_) - record_ns_) / 1e9;
-  result_.cpu_s = static_cast<double>(thread_cpu_ns() - cpu_at_record_ns_) / 1e9;
-  if (result_.duration_s > 0) result_.busiest = result_.cpu_s / result_.duration_s;
+  time_.note(loop_->now_ns(), phase_ == Phase::kDraining && in_flight_count_ == 0, result_);
 }
 
 void Worker::start_due_calls() {
@@ -252,7 +199,7 @@ void Worker::start_call(uint64_t intended_ns) {
   call.sent_ns = now_ns;
   call.path = next_path_;
   if (++next_path_ == options_.paths) next_path_ = 0;
-  if (intended_ns >= record_ns_) {
+  if (intended_ns >= time_.record_ns) {
     ++recorded_starts_;
     result_.schedule_lag.record(now_ns - intended_ns);
     // A slot was free when the call was due, or the turn itself was late.
@@ -269,7 +216,7 @@ void Worker::start_call(uint64_t intended_ns) {
 void Worker::call_finished(Call& call, Outcome outcome, uint32_t reset_code) {
   last_progress_ns_ = loop_->now_ns();
   --in_flight_count_;
-  if (call.intended_ns >= record_ns_) record(call, outcome, reset_code);
+  if (call.intended_ns >= time_.record_ns) record(call, outcome, reset_code);
   call.id = 0;
   if (!call.connection->is_leaving()) ready_.push_back(&call);
 }
@@ -284,36 +231,21 @@ void Worker::record(Call& call, Outcome outcome, uint32_t reset_code) {
     result_.latency_from_send.record(now_ns - call.sent_ns);
     return;
   }
-  switch (outcome) {
-    case Outcome::kAnswered:
-      if (call.http_status != 200) {
-        fail(fmt::format("http status {}", call.http_status));
-      } else if (call.grpc_status < 0) {
-        fail("no grpc-status");
-      } else if (call.grpc_status == INT32_MAX) {
-        fail("grpc-status is not a number");
-      } else {
-        fail(fmt::format("grpc-status {}", call.grpc_status));
-      }
-      return;
-    case Outcome::kReset: fail(fmt::format("reset: {}", nghttp2_http2_strerror(reset_code))); return;
-    case Outcome::kConnectionGoingAway: fail("refused by GOAWAY"); return;
-    case Outcome::kConnectionLost: fail("call lost with its connection"); return;
-  }
+  fail(failure_of(call, outcome, reset_code));
 }
 
 uint64_t Worker::next_wanted_ns() {
   if (phase_ == Phase::kConnecting) return base::kNever_ns;
-  if (phase_ == Phase::kDraining) return loop_->now_ns() < end_ns_ ? end_ns_ : base::kNever_ns;
-  if (options_.rate != 0 && !ready_.empty()) return std::min(intended_ns(next_number_), end_ns_);
-  return end_ns_;
+  if (phase_ == Phase::kDraining) return loop_->now_ns() < time_.end_ns ? time_.end_ns : base::kNever_ns;
+  if (options_.rate != 0 && !ready_.empty()) return std::min(intended_ns(next_number_), time_.end_ns);
+  return time_.end_ns;
 }
 
 // Calls that were due and never got a slot have waited this long at least: they are part of the distribution.
 void Worker::count_unstarted() {
   uint64_t count = 0;
-  for (uint64_t due_ns = intended_ns(next_number_); due_ns < end_ns_; due_ns = intended_ns(++next_number_)) {
-    if (due_ns < record_ns_) continue;
+  for (uint64_t due_ns = intended_ns(next_number_); due_ns < time_.end_ns; due_ns = intended_ns(++next_number_)) {
+    if (due_ns < time_.record_ns) continue;
     ++count;
     result_.latency.record(loop_->now_ns() - due_ns);
     result_.schedule_lag.record(loop_->now_ns() - due_ns);
@@ -330,16 +262,13 @@ void Worker::stop_wanted() {
     finish();
     return;
   }
-  const uint64_t now_ns = loop_->now_ns();
-  end_ns_ = std::min(end_ns_, now_ns);
-  // Within the warm-up nothing was recorded, and nothing will be.
-  if (now_ns < record_ns_) record_ns_ = base::kNever_ns;
+  time_.cut(loop_->now_ns());
 }
 
 void Worker::finish() {
   abandon_calls();
   phase_ = Phase::kDraining;
-  if (end_ns_ != base::kNever_ns) end_ns_ = std::min(end_ns_, loop_->now_ns());
+  if (time_.end_ns != base::kNever_ns) time_.end_ns = std::min(time_.end_ns, loop_->now_ns());
   note_time();
   loop_->finish();
 }
@@ -348,7 +277,7 @@ void Worker::abandon_calls() {
   for (auto& seat : seats_) {
     for (Call& call : seat->calls) {
       if (call.id == 0) continue;
-      if (call.intended_ns >= record_ns_) {
+      if (call.intended_ns >= time_.record_ns) {
         ++result_.request_count;
         fail("no answer");
       }

@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <deque>
 #include <expected>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -15,49 +14,9 @@
 #include "client_connection.h"
 #include "loop.h"
 #include "options.h"
-#include "stats/histogram.h"
+#include "result.h"
 
 namespace ringway::load {
-
-// What the TLS connections of a run agreed on, and how long it took.
-struct HandshakeResult {
-  std::map<std::string, uint64_t> kinds;  // as in "TLSv1.3 AES-128-GCM X25519": of all finished handshakes
-  uint64_t resumed_count = 0;
-  stats::Histogram duration;  // from the connection's standing to the client's Finished
-
-  void add(const ClientConnection& connection);
-  void merge(const HandshakeResult& other);
-};
-
-// What a worker saw; those of all workers add up.
-struct Result {
-  stats::Histogram latency;  // from the intended start, of calls that succeeded
-  stats::Histogram latency_from_send;
-  stats::Histogram schedule_lag;  // intended start to send, of all recorded calls
-  stats::Histogram own_lag;       // the same, of calls that did not wait for a free slot: the generator's own fault
-  std::map<std::string, uint64_t> errors;
-  uint64_t request_count = 0;  // recorded calls that ended, well or not
-  uint64_t success_count = 0;
-  uint64_t blocked_count = 0;  // recorded calls that waited because connections x streams were in flight
-  uint64_t sent_bytes = 0;     // on the sockets, all of the run
-  uint64_t received_bytes = 0;
-  uint64_t message_bytes = 0;  // of recorded calls, both ways, prefixes included
-  double duration_s = 0;       // of the recorded part
-  double cpu_s = 0;            // of this thread in it, user and system
-  double busiest = 0;          // the largest cpu_s / duration_s of a thread
-  uint64_t enter_count = 0;    // io_uring_enter calls, all of the run
-  HandshakeResult handshakes;
-
-  void merge(const Result& other);
-};
-
-// The part of the run that one of `thread_count` threads does.
-struct Share {
-  uint64_t index;
-  uint64_t thread_count;
-  uint32_t connections;
-  uint64_t requests;  // 0: by duration
-};
 
 class Worker : public session::LoopOwner, public CallOwner {
  public:
@@ -115,17 +74,13 @@ class Worker : public session::LoopOwner, public CallOwner {
   uint32_t given_up_seats_ = 0;
   uint64_t in_flight_count_ = 0;
   uint64_t schedule_ns_ = 0;  // when call 0 of the open loop is intended
-  uint64_t record_ns_ = 0;    // from here on calls are recorded
-  uint64_t end_ns_ = 0;       // kNever_ns when the run is counted in requests
+  RecordedTime time_;
   uint64_t next_number_ = 0;  // of the schedule
   uint64_t recorded_starts_ = 0;
   uint64_t slots_free_ns_ = 0;  // since when a free slot has been there, in the open loop
   bool had_slot_ = true;
   uint32_t next_path_ = 0;
   uint64_t last_progress_ns_ = 0;
-  uint64_t cpu_at_record_ns_ = 0;
-  uint64_t recorded_end_ns_ = 0;
-  bool is_recording_ = false;
   base::Timer stall_check_;
   session::MemoryPool memory_;
   // Last, so that connections are gone before the memory of their sessions.

@@ -53,6 +53,7 @@ void Http2Connection::submit_settings(const WindowOptions& windows, uint32_t con
 }
 
 void Http2Connection::connected() {
+  has_connected_ = true;
   if (secured_) {
     secured_->start();
   } else {
@@ -125,7 +126,7 @@ bool Http2Connection::has_failed() const noexcept {
 std::string Http2Connection::describe_end(io::Error error) const {
   if (!failure_.empty()) return failure_;
   const std::string reason = error ? std::string(io::describe(error)) : "closed by peer";
-  if (!secured_) return reason;
+  if (!secured_ || !has_connected_) return reason;
   switch (secured_->state()) {
     case tls::LibraryStream::State::kFailed: return "TLS: " + secured_->failure();
     case tls::LibraryStream::State::kHandshake: return reason + " in the TLS handshake";

@@ -91,6 +91,7 @@ class Http2Connection : public Connection {
   std::unique_ptr<tls::LibraryStream> secured_;
   ByteBuffer plain_;  // within produce(): what becomes records
   Role role_;
+  bool has_connected_ = false;
   bool has_received_ = false;
   std::string failure_;  // in cleartext
 };
