@@ -9,6 +9,8 @@ import subprocess
 
 import pytest
 
+from tool_certificates import certificates  # noqa: F401
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = (ROOT / os.environ.get("RINGWAY_BUILD", "build")).resolve()
 TIME_LIMIT_S = 120
@@ -118,6 +120,58 @@ def test_peers_carry_grpc_calls_without_an_error(scenario, tmp_path, peer):
     assert cell["errors"] == {}
     assert cell["requests"] == 200
     assert cell["proxy_cpu_s"] > 0
+
+
+@pytest.fixture
+def certs(certificates, tmp_path):
+    """As scripts/make-certs names them."""
+    for name, path in {"ca-cert": certificates.ca, "server-cert": certificates.server, "server-key": certificates.server_key}.items():
+        shutil.copy(path, tmp_path / f"{name}.pem")
+    return tmp_path
+
+
+@pytest.mark.parametrize("peer", ["nghttpx", "haproxy", "nginx"])
+def test_peers_end_tls_with_the_one_cipher(scenario, certs, peer):
+    arms = f"[direct, {peer}, {{name: again, kind: {peer}, handshakes: resumed}}]"
+    text = small(arms, rounds=1, more="tls: true\n").replace("streams: 2", "streams: 1")
+    result = bench(scenario(text), "--out", certs, "--certs", certs)
+    assert result.returncode == 0, result.stdout + result.stderr
+    cells = {cell["arm"]: cell for cell in json.loads((certs / "small.json").read_text())["groups"][0]["cells"]}
+    assert "tls" not in cells["direct"]
+    if shutil.which(peer, path=os.environ["PATH"] + ":/usr/sbin") is None:
+        assert f"{peer}: skipped" in result.stdout
+        return
+    for arm, resumed in ((peer, 0), ("again", 200)):
+        assert "failure" not in cells[arm], cells[arm]
+        assert cells[arm]["errors"] == {}
+        assert cells[arm]["tls"]["kind"] == "TLSv1.3 AES-128-GCM X25519"
+        assert cells[arm]["tls"]["resumed"] == resumed
+    assert cells["again"]["tls"]["handshakes"] == 200
+    assert "handshakes per CPU second of the proxy" in result.stdout
+
+
+def test_a_kernel_without_tls_gives_a_row_without_figures(scenario, certs):
+    if "tls" in pathlib.Path("/proc/sys/net/ipv4/tcp_available_ulp").read_text().split():
+        expected = None
+    else:
+        expected = "no figures: this kernel has no TLS (no 'tls' in /proc/sys/net/ipv4/tcp_available_ulp"
+    result = bench(scenario(small("[direct, {name: kernel, kind: ringway, tls: true, ktls: rxtx}]", rounds=1)), "--certs", certs)
+    row = next(line for line in result.stdout.splitlines() if line.startswith("kernel "))
+    assert (expected or "kernel") in row
+
+
+def test_missing_certificates_are_named(scenario, tmp_path):
+    result = bench(scenario(small("[direct, {kind: ringway, tls: true}]", rounds=1)), "--certs", tmp_path / "nowhere")
+    assert result.returncode == 1
+    assert f"{tmp_path}/nowhere/ca-cert.pem cannot be read, which a run with TLS needs" in result.stderr
+
+
+def test_memory_of_idle_tls_connections(certs):
+    result = bench("--memory", "--tls", "--connections", "50", "--only", "nginx", "--certs", certs)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "50 idle downstream connections in TLS" in result.stdout
+    row = next(line for line in result.stdout.splitlines() if line.startswith("nginx "))
+    assert "skipped" in row or float(row.split()[-1]) > 0
 
 
 def test_ringway_reports_its_own_counters(scenario, tmp_path):

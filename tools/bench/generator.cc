@@ -39,6 +39,10 @@ std::vector<std::string> ringway_load_arguments(const Load& load, const std::str
   if (load.is_pipelined) add({"--pipelined"});
   if (load.vary_metadata) add({"--vary-metadata"});
   if (load.paths > 1) add({"--paths", fmt::format("{}", load.paths)});
+  // Like with like: a target that chose another cipher would be refused.
+  if (!load.ca.empty()) add({"--upstream-tls", "--upstream-ca", load.ca, "--tls-cipher", "aes-128-gcm"});
+  if (load.handshakes != Handshakes::kNone) add({"--handshakes"});
+  if (load.handshakes == Handshakes::kResumed) add({"--resume"});
   add({"--json"});
   return arguments;
 }
@@ -55,9 +59,11 @@ std::vector<std::string> h2load_arguments(const Load& load, const std::string& p
                                      "--data=" + body_file,
                                      "--header=content-type: application/grpc",
                                      "--header=te: trailers"};
+  if (!load.ca.empty()) arguments.push_back("--tls13-ciphers=TLS_AES_128_GCM_SHA256");
+  const char* const scheme = load.ca.empty() ? "http" : "https";
   for (uint32_t index = 0; index < load.paths; ++index) {
-    arguments.push_back(load.paths == 1 ? fmt::format("http://{}{}", load.target, kPath)
-                                        : fmt::format("http://{}{}{}", load.target, kPath, index));
+    arguments.push_back(load.paths == 1 ? fmt::format("{}://{}{}", scheme, load.target, kPath)
+                                        : fmt::format("{}://{}{}{}", scheme, load.target, kPath, index));
   }
   return arguments;
 }
@@ -84,6 +90,15 @@ std::optional<Latency> latency_of(const YAML::Node& node) {
                  .p99 = optional_number(node, "p99"),
                  .p999 = optional_number(node, "p99.9"),
                  .max = optional_number(node, "max")};
+}
+
+// Of ringway-load: {"kinds": {KIND: COUNT}, "handshakes": N, "resumed": N}, or null.
+std::optional<TlsReport> tls_of(const YAML::Node& node) {
+  if (!node || !node.IsMap()) return std::nullopt;
+  TlsReport tls{.handshakes = static_cast<uint64_t>(number(node, "handshakes")),
+                .resumed = static_cast<uint64_t>(number(node, "resumed"))};
+  for (const auto& entry : node["kinds"]) tls.kind += (tls.kind.empty() ? "" : ", ") + entry.first.Scalar();
+  return tls;
 }
 
 // The number at the start of what follows `key`; throws when there is none.
@@ -197,6 +212,7 @@ Report parse_ringway_load(const std::string& text) {
   report.bottleneck_reason = root["bottleneck_reason"] ? root["bottleneck_reason"].as<std::string>("") : "";
   report.bytes = static_cast<uint64_t>(optional_number(root, "bytes_sent").value_or(0) +
                                        optional_number(root, "bytes_received").value_or(0));
+  report.tls = tls_of(root["tls"]);
   return report;
 }
 
@@ -214,6 +230,14 @@ Report parse_h2load(const std::string& text) {
   if (total - report.succeeded > report.error_count())
     report.errors["failed"] = total - report.succeeded - report.error_count();
   report.duration_s = report.rate_achieved > 0 ? static_cast<double>(report.requests) / report.rate_achieved : 0;
+  if (text.find("\nCipher: ") != std::string::npos) {
+    const auto word = [&](std::string_view start) {
+      const std::string_view line = line_with(text, start);
+      return std::string(line.substr(0, line.find(' ')));
+    };
+    report.tls =
+        TlsReport{.kind = fmt::format("{} {} {}", word("TLS Protocol: "), word("Cipher: "), word("Server Temp Key: "))};
+  }
   // Bytes come as "traffic: 5.00MB (5242880) total, 1.00KB (1024) headers …": one way only, so they are left out.
   if (report.succeeded != 0) report.latency = h2load_latency(line_with(text, "\ntime for request:"));
   return report;

@@ -21,6 +21,13 @@ struct Latency {
   std::optional<double> max;
 };
 
+// What the connections of a run agreed on.
+struct TlsReport {
+  std::string kind;  // as in "TLSv1.3 AES-128-GCM X25519"; of several, all
+  uint64_t handshakes = 0;
+  uint64_t resumed = 0;
+};
+
 struct Report {
   uint64_t requests = 0;   // that were due, however they ended
   uint64_t succeeded = 0;  // what costs are divided by: a call that never left costs the proxy nothing
@@ -35,6 +42,7 @@ struct Report {
   bool is_bottleneck = false;  // by its own account
   std::string bottleneck_reason;
   uint64_t bytes = 0;  // sent and received
+  std::optional<TlsReport> tls;
 
   uint64_t error_count() const;
 };
@@ -53,6 +61,8 @@ struct Load {
   bool is_pipelined = false;
   bool vary_metadata = false;
   uint32_t paths = 1;
+  std::string ca;  // of the target's certificate; empty: cleartext
+  Handshakes handshakes = Handshakes::kNone;
 };
 
 inline constexpr const char* kPath = "/ringway.bench.Echo/Call";

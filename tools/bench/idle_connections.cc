@@ -38,9 +38,16 @@ void send_all(int fd, std::string_view bytes) {
   }
 }
 
+void send_output(int fd, tls::LibraryStream& stream) {
+  const std::span<const uint8_t> records = stream.output();
+  if (records.empty()) return;
+  send_all(fd, {reinterpret_cast<const char*>(records.data()), records.size()});
+  stream.consume_output(records.size());
+}
+
 }  // namespace
 
-IdleConnections::IdleConnections(const std::string& address, uint32_t count) {
+IdleConnections::IdleConnections(const std::string& address, uint32_t count, Trust trust) : trust_(std::move(trust)) {
   connections_.reserve(count);
   while (connections_.size() < count) {
     const size_t first = connections_.size();
@@ -75,7 +82,14 @@ void IdleConnections::open_batch(const std::string& address, uint32_t count) {
     if (connect(fd, parsed->data(), parsed->size()) != 0) {
       throw Failure(fmt::format("connection number {} to {}: {}", connections_.size(), address, std::strerror(errno)));
     }
-    send_all(fd, kPreface);
+    if (!trust_) {
+      send_all(fd, kPreface);
+      continue;
+    }
+    Connection& made = connections_.back();
+    made.stream = tls::LibraryStream::connect(trust_, parsed->host_text(), {}, {});
+    made.stream->start();
+    send_output(fd, *made.stream);
   }
 }
 
@@ -98,19 +112,47 @@ void IdleConnections::await_settings(size_t first) {
   }
 }
 
+void IdleConnections::send_frames(Connection& connection, std::string_view frames) {
+  if (!connection.stream) {
+    send_all(connection.fd, frames);
+    return;
+  }
+  connection.stream->write({reinterpret_cast<const uint8_t*>(frames.data()), frames.size()});
+  send_output(connection.fd, *connection.stream);
+}
+
+// The preface follows the handshake.
+void IdleConnections::take_records(Connection& connection, std::span<const char> bytes) {
+  tls::LibraryStream& stream = *connection.stream;
+  const bool was_open = stream.is_open();
+  stream.receive({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()});
+  if (stream.is_open() && !was_open) send_frames(connection, kPreface);
+  std::array<uint8_t, 1024> plain;
+  while (const size_t size = stream.read(plain))
+    connection.input.append(reinterpret_cast<const char*>(plain.data()), size);
+  send_output(connection.fd, stream);
+  if (stream.state() == tls::LibraryStream::State::kFailed)
+    throw Failure(fmt::format("TLS on an idle connection: {}", stream.failure()));
+}
+
 void IdleConnections::read_frames(Connection& connection) {
   std::array<char, 4096> buffer;
   const ssize_t got = recv(connection.fd, buffer.data(), buffer.size(), MSG_DONTWAIT);
   if (got < 0 && errno == EAGAIN) return;
   if (got <= 0) throw Failure("an idle connection was closed before its SETTINGS");
   std::string& input = connection.input;
-  input.append(buffer.data(), static_cast<size_t>(got));
+  const std::span<const char> bytes(buffer.data(), static_cast<size_t>(got));
+  if (connection.stream) {
+    take_records(connection, bytes);
+  } else {
+    input.append(bytes.data(), bytes.size());
+  }
   while (input.size() >= kFrameHeader_bytes) {
     const auto octet = [&](size_t index) { return static_cast<size_t>(static_cast<unsigned char>(input[index])); };
     const size_t frame_bytes = kFrameHeader_bytes + (octet(0) << 16 | octet(1) << 8 | octet(2));
     if (input.size() < frame_bytes) return;
     if (input[3] == kSettingsType && (input[4] & kAckFlag) == 0) {
-      send_all(connection.fd, kSettingsAck);
+      send_frames(connection, kSettingsAck);
       connection.has_settings = true;
     }
     input.erase(0, frame_bytes);

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "certificates.h"
 #include "command_line.h"
 #include "counts.h"
 #include "failure.h"
@@ -36,13 +37,15 @@ struct Options {
   std::string scenario;
   std::string out;
   std::string bin_directory;
+  std::string certificates;  // a folder; empty: made
   uint64_t rounds = 0;
-  uint64_t connections = 10'000;
+  uint64_t connections = 0;  // 0: as the measurement has it
   std::vector<std::string> only;
   bool is_quick = false;
   bool is_unpinned = false;
   bool is_aa = false;
   bool is_memory = false;
+  bool is_tls = false;  // with is_memory
   bool is_counts = false;
 };
 
@@ -131,6 +134,12 @@ bool print_verdicts(const std::vector<GroupResult>& results) {
   return failed == 0;
 }
 
+// scripts/make-certs of the folder that the build directory stands in.
+Certificates certificates_for(const Options& options, const Programs& programs, const ScratchDirectory& scratch) {
+  const std::string script = programs.directory() + "/../scripts/make-certs";
+  return find_certificates(options.certificates, script, scratch);
+}
+
 int run_scenario(const Options& options, std::vector<std::string> arguments) {
   Scenario scenario = prepare_scenario(options);
   const Programs programs(options.bin_directory);
@@ -142,6 +151,8 @@ int run_scenario(const Options& options, std::vector<std::string> arguments) {
 
   std::vector<GroupResult> results;
   Runner runner(scenario, programs, plan, scratch);
+  if (std::any_of(scenario.arms.begin(), scenario.arms.end(), [](const Arm& arm) { return arm.is_tls; }))
+    runner.use_certificates(certificates_for(options, programs, scratch));
   runner.run([&](Group& group) {
     Summary summary = summarise(group, scenario.baseline);
     if (options.is_aa) summary.verdicts.push_back(judge_same(group, "relay", kTwin));
@@ -163,9 +174,12 @@ int run_instrument(const Options& options) {
   const Programs programs(options.bin_directory);
   const CpuPlan plan = plan_cpus(allowed_cpus(), Placement::kSplit, !options.is_unpinned);
   const ScratchDirectory scratch;
-  const bool holds = options.is_memory ? measure_memory(programs, plan, scratch,
-                                                        static_cast<uint32_t>(options.connections), options.only)
-                                       : measure_counts(programs, plan, scratch);
+  std::optional<Certificates> tls;
+  if (options.is_tls) tls = certificates_for(options, programs, scratch);
+  const bool holds = options.is_memory
+                         ? measure_memory(programs, plan, scratch, static_cast<uint32_t>(options.connections),
+                                          options.only, tls ? &*tls : nullptr)
+                         : measure_counts(programs, plan, scratch);
   return holds ? kExitDone : kExitFailure;
 }
 
@@ -211,7 +225,12 @@ int main(int argc, char** argv) {
   app.add_flag("--aa", options.is_aa, "run the relay twice a round; their ratio must not differ from 1");
   app.add_flag("--no-pin", options.is_unpinned, "leave the choice of CPUs to the scheduler");
   auto* memory = app.add_flag("--memory", options.is_memory, "instead: resident memory per idle connection");
-  tools::add_number(app, "--connections", options.connections, 1, 25'000, "with --memory: how many to open (10000)");
+  tools::add_number(app, "--connections", options.connections, 1, 25'000,
+                    "with --memory: how many to open (10000; with --tls 5000)");
+  app.add_flag("--tls", options.is_tls, "with --memory: the connections are in TLS")->needs(memory);
+  app.add_option("--certs", options.certificates,
+                 "folder of ca-cert.pem, server-cert.pem and server-key.pem (made by scripts/make-certs)")
+      ->type_name("DIR");
   app.add_flag("--counts", options.is_counts, "instead: instructions per request, by callgrind")->excludes(memory);
   if (const auto done = tools::parse_command_line(app, argc, argv)) return *done;
   if (options.scenario.empty() && !options.is_memory && !options.is_counts) {

@@ -91,6 +91,13 @@ void write_cell(JsonWriter& json, const Cell& cell) {
   json.begin_object("errors");
   for (const auto& [kind, count] : report.errors) json.value(kind, count);
   json.end_object();
+  if (report.tls) {
+    json.begin_object("tls");
+    json.value("kind", report.tls->kind);
+    json.value("handshakes", report.tls->handshakes);
+    json.value("resumed", report.tls->resumed);
+    json.end_object();
+  }
   write_latency(json, "latency_us", report.latency);
   write_latency(json, "latency_from_send_us", report.latency_from_send);
   write_latency(json, "schedule_lag_us", report.schedule_lag);
@@ -145,6 +152,8 @@ void write_row(JsonWriter& json, const Row& row) {
   json.value("context_switches_per_request", row.switches_per_request);
   json.value("enters_per_request", row.enters_per_request);
   json.value("sends_per_request", row.sends_per_request);
+  if (!row.tls.empty()) json.value("tls", row.tls);
+  if (row.handshakes_per_cpu_s) json.value("handshakes_per_cpu_s", *row.handshakes_per_cpu_s);
   json.value("errors", row.errors);
   json.value("generator_is_bottleneck", row.is_bottleneck);
   json.end_object();

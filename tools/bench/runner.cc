@@ -163,6 +163,9 @@ Cell Runner::run_cell(const Group& group, const Arm& arm, std::optional<double> 
 }
 
 void Runner::measure(const Group& group, const Arm& arm, std::optional<double> known_rate, Cell& cell) {
+  if (arm.kernel_tls != KernelTls::kOff) {
+    if (const auto missing = missing_kernel_tls(scratch_)) throw Failure(*missing);
+  }
   std::optional<Server> proxy;
   if (arm.kind != ArmKind::kDirect) {
     proxy.emplace(launcher_.proxy(arm, origin_addresses()));
@@ -209,7 +212,9 @@ Load Runner::load_for(const Group& group, const Arm& arm) const {
           .stream_messages = scenario_.stream_messages,
           .is_pipelined = scenario_.is_pipelined,
           .vary_metadata = arm.vary_metadata,
-          .paths = arm.paths};
+          .paths = arm.paths,
+          .ca = arm.is_tls ? certificates_->ca : "",
+          .handshakes = arm.handshakes};
 }
 
 Report Runner::generate(const Load& load, std::string* command) {

@@ -56,6 +56,12 @@ class Runner {
  public:
   Runner(const Scenario& scenario, const Programs& programs, const CpuPlan& plan, const ScratchDirectory& scratch);
 
+  // Before run(), where an arm has TLS.
+  void use_certificates(const Certificates& certificates) {
+    certificates_ = certificates;
+    launcher_.use_certificates(certificates);
+  }
+
   // Runs all; calls `done` after each group. Throws Failure when the origin or one of our programs is missing; that a
   // single cell fails is recorded in it.
   void run(const std::function<void(Group&)>& done);
@@ -77,6 +83,7 @@ class Runner {
   const CpuPlan& plan_;
   const ScratchDirectory& scratch_;
   Launcher launcher_;
+  std::optional<Certificates> certificates_;
   std::string body_file_;
   std::vector<Server> origins_;
 };

@@ -25,6 +25,11 @@ constexpr std::array kArmKinds{std::pair{ArmKind::kDirect, std::string_view("dir
                                std::pair{ArmKind::kNghttpx, std::string_view("nghttpx")},
                                std::pair{ArmKind::kHaproxy, std::string_view("haproxy")},
                                std::pair{ArmKind::kNginx, std::string_view("nginx")}};
+constexpr std::array kKernelTls{std::pair{KernelTls::kOff, std::string_view("off")},
+                                std::pair{KernelTls::kTx, std::string_view("tx")},
+                                std::pair{KernelTls::kRxTx, std::string_view("rxtx")}};
+constexpr std::array kHandshakes{std::pair{Handshakes::kFull, std::string_view("full")},
+                                 std::pair{Handshakes::kResumed, std::string_view("resumed")}};
 constexpr std::array kRatioMetrics{std::pair{Metric::kCpuPerRequest, std::string_view("cpu_per_request_vs_")},
                                    std::pair{Metric::kCpuPerRequest, std::string_view("cpu_vs_")},
                                    std::pair{Metric::kCpuPerByte, std::string_view("cpu_per_byte_vs_")},
@@ -131,15 +136,36 @@ class Reader {
   std::string path_;
 };
 
+bool ends_tls(ArmKind kind) {
+  return kind != ArmKind::kDirect && kind != ArmKind::kRelay;
+}
+
+void parse_arm_tls(const Reader& reader, const YAML::Node& node, Arm& arm) {
+  reader.boolean(node, "tls", arm.is_tls);
+  if (node["tls"] && arm.is_tls && !ends_tls(arm.kind))
+    reader.fail(node["tls"], fmt::format("tls: arms of kind {} end no TLS", name_of(arm.kind)));
+  arm.is_tls = arm.is_tls && ends_tls(arm.kind);
+  if (node["ktls"]) {
+    arm.kernel_tls = reader.choice(node["ktls"], "ktls", kKernelTls);
+    if (arm.kind != ArmKind::kRingway || !arm.is_tls)
+      reader.fail(node["ktls"], "ktls: only arms of kind ringway with tls have it");
+  }
+  if (node["handshakes"]) arm.handshakes = reader.choice(node["handshakes"], "handshakes", kHandshakes);
+  if (arm.handshakes == Handshakes::kResumed && !arm.is_tls)
+    reader.fail(node, "handshakes: in cleartext there are no sessions to be resumed");
+}
+
 Arm parse_arm(const Reader& reader, const YAML::Node& node, const Arm& defaults) {
   Arm arm = defaults;
   if (node.IsScalar()) {
     arm.kind = reader.choice(node, "arms", kArmKinds);
     arm.name = node.Scalar();
+    arm.is_tls = arm.is_tls && ends_tls(arm.kind);
     return arm;
   }
   reader.require_map(node, "arms",
-                     {"name", "kind", "shards", "connections_times", "vary_metadata", "paths", "rounds", "arguments"});
+                     {"name", "kind", "shards", "connections_times", "vary_metadata", "paths", "rounds", "tls", "ktls",
+                      "handshakes", "arguments"});
   if (!node["kind"]) reader.fail(node, fmt::format("arms: kind is missing (allowed: {})", names_in(kArmKinds)));
   arm.kind = reader.choice(node["kind"], "kind", kArmKinds);
   arm.name = node["name"] ? reader.text(node["name"], "name") : std::string(name_of(arm.kind));
@@ -154,6 +180,7 @@ Arm parse_arm(const Reader& reader, const YAML::Node& node, const Arm& defaults)
   reader.boolean(node, "vary_metadata", arm.vary_metadata);
   reader.integer(node, "paths", 1U, 4096U, arm.paths);
   reader.integer(node, "rounds", 1U, 1000U, arm.rounds);
+  parse_arm_tls(reader, node, arm);
   if (node["arguments"]) {
     for (const YAML::Node& argument : reader.list(node["arguments"], "arguments")) {
       arm.arguments.push_back(reader.text(argument, "arguments"));
@@ -241,12 +268,25 @@ void check_generators(const Reader& reader, const YAML::Node& root, const Scenar
   if (!has_h2load) return;
   const bool varies =
       std::any_of(scenario.arms.begin(), scenario.arms.end(), [](const Arm& arm) { return arm.vary_metadata; });
+  const bool has_handshakes = std::any_of(scenario.arms.begin(), scenario.arms.end(),
+                                          [](const Arm& arm) { return arm.handshakes != Handshakes::kNone; });
   const char* obstacle = varies                         ? "vary_metadata"
+                         : has_handshakes               ? "handshakes"
                          : !scenario.rates.empty()      ? "rates"
                          : scenario.stream_messages > 1 ? "stream_messages"
                                                         : nullptr;
   if (obstacle != nullptr)
     reader.fail(root["generators"], fmt::format("generators: h2load cannot do {}; use ringway-load", obstacle));
+}
+
+// A connection that makes no calls has no streams, and the next is made when it is closed.
+void check_handshakes(const Reader& reader, const YAML::Node& node, const Scenario& scenario) {
+  const bool has_handshakes = std::any_of(scenario.arms.begin(), scenario.arms.end(),
+                                          [](const Arm& arm) { return arm.handshakes != Handshakes::kNone; });
+  if (!has_handshakes) return;
+  if (scenario.shapes.back().streams != 1)
+    reader.fail(node["streams"], "streams: must be 1 where handshakes are measured");
+  if (!scenario.rates.empty()) reader.fail(node, "rates: must be closed where handshakes are measured");
 }
 
 void parse_generators(const Reader& reader, const YAML::Node& root, Scenario& scenario) {
@@ -263,6 +303,7 @@ void parse_arms(const Reader& reader, const YAML::Node& root, Scenario& scenario
   Arm defaults;
   reader.boolean(root, "vary_metadata", defaults.vary_metadata);
   reader.integer(root, "paths", 1U, 4096U, defaults.paths);
+  reader.boolean(root, "tls", defaults.is_tls);
   for (const YAML::Node& node : reader.list(root["arms"], "arms")) {
     Arm arm = parse_arm(reader, node, defaults);
     if (scenario.find_arm(arm.name) != nullptr)
@@ -283,6 +324,11 @@ void parse_arms(const Reader& reader, const YAML::Node& root, Scenario& scenario
 
 std::string_view name_of(GeneratorKind kind) {
   return std::find_if(kGenerators.begin(), kGenerators.end(), [&](const auto& entry) { return entry.first == kind; })
+      ->second;
+}
+
+std::string_view name_of(KernelTls mode) {
+  return std::find_if(kKernelTls.begin(), kKernelTls.end(), [&](const auto& entry) { return entry.first == mode; })
       ->second;
 }
 
@@ -311,7 +357,7 @@ Scenario parse_scenario(const std::string& text, const std::string& path) {
   reader.require_map(
       root, "scenario",
       {"name", "description", "shapes", "generators", "arms", "baseline", "rates", "rounds", "message_bytes",
-       "stream_messages", "pipelined", "endpoints", "vary_metadata", "paths", "placement"});
+       "stream_messages", "pipelined", "endpoints", "vary_metadata", "paths", "placement", "tls"});
   for (const char* key : {"name", "shapes", "arms"}) {
     if (!root[key]) reader.fail(root, fmt::format("{}: is missing", key));
   }
@@ -335,6 +381,7 @@ Scenario parse_scenario(const std::string& text, const std::string& path) {
   check_generators(reader, root, scenario);
   for (const YAML::Node& node : reader.list(root["shapes"], "shapes")) {
     scenario.shapes.push_back(parse_shape(reader, node, scenario));
+    check_handshakes(reader, node, scenario);
   }
   return scenario;
 }

@@ -14,6 +14,12 @@ namespace ringway::bench {
 enum class GeneratorKind { kRingwayLoad, kH2load };
 enum class ArmKind { kDirect, kRelay, kRingway, kNghttpx, kHaproxy, kNginx };
 
+// Whose records they are: user space's, or the kernel's in one direction or both.
+enum class KernelTls { kOff, kTx, kRxTx };
+// What is measured instead of calls.
+enum class Handshakes { kNone, kFull, kResumed };
+
+std::string_view name_of(KernelTls mode);
 std::string_view name_of(GeneratorKind kind);
 std::string_view name_of(ArmKind kind);
 
@@ -25,7 +31,10 @@ struct Arm {
   uint32_t connections_times = 1;  // the shape's connections, multiplied: equal connections per shard
   bool vary_metadata = false;
   uint32_t paths = 1;
-  uint32_t rounds = 0;                 // 0: every round; fewer for slow peers, spread evenly over the rounds
+  uint32_t rounds = 0;                     // 0: every round; fewer for slow peers, spread evenly over the rounds
+  bool is_tls = false;                     // from the generator to the proxy; the origin is called in cleartext
+  KernelTls kernel_tls = KernelTls::kOff;  // ringway only
+  Handshakes handshakes = Handshakes::kNone;
   std::vector<std::string> arguments;  // appended to the arm's command line
 };
 

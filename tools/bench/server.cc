@@ -165,7 +165,7 @@ Server Launcher::origin() {
 
 Server Launcher::proxy(const Arm& arm, const std::vector<std::string>& origins,
                        const std::vector<std::string>& prefix) {
-  ASSERT(arm.kind != ArmKind::kDirect);
+  ASSERT(arm.kind != ArmKind::kDirect && (!arm.is_tls || certificates_));
   const auto finish = [&](Command command) {
     command.arguments.insert(command.arguments.begin(), prefix.begin(), prefix.end());
     command.arguments.insert(command.arguments.end(), arm.arguments.begin(), arm.arguments.end());
@@ -200,6 +200,11 @@ Command Launcher::own_command(const Arm& arm, const std::vector<std::string>& or
                                 is_pinned ? fmt::format("{}", fmt::join(cpus, ",")) : "none", "--access-log", "off",
                                 "--stats-at-exit"}};
   for (const std::string& origin : origins) command.arguments.insert(command.arguments.end(), {"--upstream", origin});
+  if (arm.is_tls) {
+    command.arguments.insert(command.arguments.end(),
+                             {"--tls-cert", certificates_->certificate, "--tls-key", certificates_->private_key,
+                              "--ktls", std::string(name_of(arm.kernel_tls))});
+  }
   return command;
 }
 
@@ -208,16 +213,17 @@ Command Launcher::peer_command(const Arm& arm, uint16_t port, const std::vector<
   const std::optional<std::string> program = find_program(program_of(arm.kind));
   if (!program) throw Failure(fmt::format("{} is not installed", program_of(arm.kind)));
   const std::string file = directory + "/config";
+  const Certificates* const tls = arm.is_tls ? &*certificates_ : nullptr;
   switch (arm.kind) {
     case ArmKind::kHaproxy:
-      write_file(file, haproxy_config(port, origins));
+      write_file(file, haproxy_config(port, origins, tls));
       return {.arguments = {*program, "-db", "-q", "-f", file}};
     case ArmKind::kNginx:
-      write_file(file, nginx_config(port, origins, directory, geteuid() == 0));
+      write_file(file, nginx_config(port, origins, directory, geteuid() == 0, tls));
       return {.arguments = {*program, "-e", "stderr", "-c", file}};
     default: {
       Command command{.arguments = {*program}};
-      const std::vector<std::string> arguments = nghttpx_arguments(port, origins);
+      const std::vector<std::string> arguments = nghttpx_arguments(port, origins, tls);
       command.arguments.insert(command.arguments.end(), arguments.begin(), arguments.end());
       return command;
     }

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "certificates.h"
 #include "placement.h"
 #include "process.h"
 #include "scenario.h"
@@ -21,6 +22,7 @@ class Programs {
   explicit Programs(std::string directory);  // empty: beside this program
   // Throws Failure that names the program and where it was looked for.
   std::string own(const std::string& name) const;
+  const std::string& directory() const { return directory_; }
 
  private:
   std::string directory_;
@@ -61,6 +63,8 @@ class Launcher {
   // Not for direct arms.
   Server proxy(const Arm& arm, const std::vector<std::string>& origins, const std::vector<std::string>& prefix = {});
 
+  // Before the first proxy with TLS.
+  void use_certificates(const Certificates& certificates) { certificates_ = certificates; }
   void set_start_timeout_ns(uint64_t timeout_ns) { start_timeout_ns_ = timeout_ns; }
 
  private:
@@ -73,6 +77,7 @@ class Launcher {
   const Programs& programs_;
   const CpuPlan& plan_;
   const ScratchDirectory& scratch_;
+  std::optional<Certificates> certificates_;
   uint64_t start_timeout_ns_;
   uint32_t started_count_ = 0;
 };

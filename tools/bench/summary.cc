@@ -106,6 +106,7 @@ void note_health(const Group& group, Row& row) {
       continue;
     }
     ++row.rounds;
+    if (cell.report.tls) row.tls = cell.report.tls->kind;
     row.errors += cell.report.error_count();
     for (const auto& [kind, count] : cell.report.errors) row.errors_by_kind[kind] += count;
     if (cell.report.is_bottleneck && !row.is_bottleneck) {
@@ -137,6 +138,8 @@ Row row_of(const Group& group, const Arm& arm, const std::string& direct, const 
   if (!baseline.empty() && baseline != arm.name) {
     row.cpu_ratio = interval_of(paired_ratio(series_of(group, arm.name, cpu_us), series_of(group, baseline, cpu_us)));
   }
+  if (arm.handshakes != Handshakes::kNone && row.cpu_us && row.cpu_us->median > 0)
+    row.handshakes_per_cpu_s = 1e6 / row.cpu_us->median;
   row.switches_per_request = median_of(group, arm.name, switches);
   row.enters_per_request = median_of(group, arm.name, enters);
   row.sends_per_request = median_of(group, arm.name, sends);

@@ -33,7 +33,9 @@ struct Row {
   std::optional<double> switches_per_request;
   std::optional<double> enters_per_request;
   std::optional<double> sends_per_request;
-  uint64_t errors = 0;  // over all rounds
+  std::string tls;                             // what the connections agreed on; empty in cleartext
+  std::optional<double> handshakes_per_cpu_s;  // where handshakes are measured
+  uint64_t errors = 0;                         // over all rounds
   std::map<std::string, uint64_t> errors_by_kind;
   bool is_bottleneck = false;  // the generator said in some round that it was the limit itself
   std::string bottleneck_reason;

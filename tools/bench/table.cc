@@ -32,6 +32,19 @@ std::string load_text(const Scenario& scenario, const Group& group) {
   return text;
 }
 
+// What is no column, because most tables have none of it.
+std::string tls_notes(const Summary& summary) {
+  std::string text;
+  for (const Row& row : summary.rows) {
+    if (row.tls.empty()) continue;
+    text += fmt::format("  {:<16} {}", row.arm, row.tls);
+    if (row.handshakes_per_cpu_s)
+      text += fmt::format(", {:.0f} handshakes per CPU second of the proxy", *row.handshakes_per_cpu_s);
+    text += "\n";
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string short_number(double value) {
@@ -82,7 +95,7 @@ std::string closed_table(const Scenario& scenario, const Group& group, const Sum
                         row.cpu_us ? short_number(row.cpu_us->median) : "-", interval_text(row.cpu_ratio),
                         short_number(row.enters_per_request), short_number(row.sends_per_request), errors);
   }
-  return text + arm_notes(summary) + group_notes(group, summary);
+  return text + tls_notes(summary) + arm_notes(summary) + group_notes(group, summary);
 }
 
 std::string rate_table_head(const Scenario& scenario, const Group& group) {

@@ -44,6 +44,34 @@ TEST(GeneratorArguments, OfRingwayLoad) {
   EXPECT_FALSE(has(arguments, "--requests"));
 }
 
+TEST(GeneratorArguments, SayHowTheTargetSpeaksTls) {
+  Load load{.target = "127.0.0.1:1", .requests = 5, .ca = "/ca.pem", .handshakes = Handshakes::kFull};
+  auto arguments = generator_arguments(load, "ringway-load", "");
+  EXPECT_TRUE(has(arguments, "--upstream-tls"));
+  EXPECT_EQ(after(arguments, "--upstream-ca"), "/ca.pem");
+  EXPECT_EQ(after(arguments, "--tls-cipher"), "aes-128-gcm");
+  EXPECT_TRUE(has(arguments, "--handshakes"));
+  EXPECT_FALSE(has(arguments, "--resume"));
+  load.handshakes = Handshakes::kResumed;
+  arguments = generator_arguments(load, "ringway-load", "");
+  EXPECT_TRUE(has(arguments, "--handshakes"));
+  EXPECT_TRUE(has(arguments, "--resume"));
+
+  load = {.generator = GeneratorKind::kH2load, .target = "127.0.0.1:1", .requests = 5, .ca = "/ca.pem"};
+  arguments = generator_arguments(load, "h2load", "/body");
+  EXPECT_TRUE(has(arguments, "--tls13-ciphers=TLS_AES_128_GCM_SHA256"));
+  EXPECT_TRUE(has(arguments, std::string("https://127.0.0.1:1") + kPath));
+
+  load.ca.clear();
+  for (const auto kind : {GeneratorKind::kH2load, GeneratorKind::kRingwayLoad}) {
+    load.generator = kind;
+    for (const std::string& argument : generator_arguments(load, "", "")) {
+      EXPECT_EQ(argument.find("tls"), std::string::npos) << argument;
+      EXPECT_EQ(argument.find("https"), std::string::npos) << argument;
+    }
+  }
+}
+
 TEST(GeneratorArguments, OfH2loadCyclePaths) {
   const Load load{.generator = GeneratorKind::kH2load,
                   .target = "127.0.0.1:1",
@@ -71,6 +99,19 @@ const std::string kReport =
     R"( "latency_us": {"mean": 50.5, "p50": 48, "p90": 60, "p99": 90, "p99.9": 120, "max": 300},)"
     R"( "latency_from_send_us": {"mean": 49, "p50": 47, "p90": 59, "p99": 80, "p99.9": 100, "max": 200}, "schedule_lag_us": null,)"
     R"( "cpu_s": 0.25, "bottleneck": true, "bottleneck_reason": "its CPU was busy", "bytes_sent": 10, "bytes_received": 20})";
+
+TEST(RingwayLoadReport, SaysWhatWasAgreedOn) {
+  EXPECT_FALSE(parse_ringway_load(kReport).tls);
+  std::string text = kReport;
+  text.back() = ',';
+  const Report report = parse_ringway_load(
+      text + R"( "tls": {"kinds": {"TLSv1.3 AES-128-GCM X25519": 8}, "handshakes": 8, "resumed": 3}})");
+  ASSERT_TRUE(report.tls);
+  EXPECT_EQ(report.tls->kind, "TLSv1.3 AES-128-GCM X25519");
+  EXPECT_EQ(report.tls->handshakes, 8U);
+  EXPECT_EQ(report.tls->resumed, 3U);
+  EXPECT_FALSE(parse_ringway_load(text + R"( "tls": null})").tls);
+}
 
 TEST(RingwayLoadReport, IsRead) {
   const Report report = parse_ringway_load(kReport);

@@ -43,5 +43,31 @@ TEST(PeerConfig, NghttpxHasEveryOriginAsCleartextHttp2) {
   }
 }
 
+TEST(PeerConfig, WithTlsAllHaveTheOneCipher) {
+  const Certificates tls{.ca = "/ca", .certificate = "/cert", .private_key = "/key", .pair = "/pair"};
+  const std::string haproxy = haproxy_config(1000, kOrigins, &tls);
+  EXPECT_TRUE(contains(haproxy, "bind 127.0.0.1:1000 ssl crt /pair alpn h2 ciphersuites TLS_AES_128_GCM_SHA256\n"));
+  EXPECT_TRUE(contains(haproxy, "server origin0 127.0.0.1:1001 proto h2"));
+  const std::string nginx = nginx_config(1000, kOrigins, "/scratch", false, &tls);
+  EXPECT_TRUE(contains(nginx, "listen 127.0.0.1:1000 ssl http2"));
+  EXPECT_TRUE(contains(nginx, "ssl_certificate /cert;\n    ssl_certificate_key /key;\n"));
+  EXPECT_TRUE(contains(nginx, "ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256;\n"));
+  EXPECT_TRUE(contains(nginx, "grpc_pass grpc://origins;\n"));
+  EXPECT_FALSE(contains(nginx_config(1000, kOrigins, "/scratch", false), "ssl"));
+  const std::vector<std::string> nghttpx = nghttpx_arguments(1000, kOrigins, &tls);
+  for (const char* expected :
+       {"--frontend=127.0.0.1,1000", "--tls13-ciphers=TLS_AES_128_GCM_SHA256", "/key", "/cert"}) {
+    EXPECT_NE(std::find(nghttpx.begin(), nghttpx.end(), expected), nghttpx.end()) << expected;
+  }
+}
+
+TEST(KernelTls, IsAWordOfItsOwn) {
+  EXPECT_TRUE(lists_tls("espintcp mptcp tls\n"));
+  EXPECT_TRUE(lists_tls("tls"));
+  EXPECT_FALSE(lists_tls("mptcp\n"));
+  EXPECT_FALSE(lists_tls("nottls tlsx"));
+  EXPECT_FALSE(lists_tls(""));
+}
+
 }  // namespace
 }  // namespace ringway::bench

@@ -30,6 +30,48 @@ TEST(Scenario, HasDefaults) {
   EXPECT_EQ(scenario.placement, Placement::kSplit);
 }
 
+std::string tls_scenario(const std::string& arms, const std::string& more = "") {
+  return "name: x\ntls: true\n" + more + "arms: [" + arms + "]\nshapes: [{connections: 1, streams: 1, duration: 1s}]\n";
+}
+
+TEST(Scenario, GivesTlsToTheProxiesAlone) {
+  const Scenario scenario = parse_scenario(
+      tls_scenario(
+          "direct, relay, ringway, {kind: nginx, handshakes: resumed}, {name: clear, kind: ringway, tls: false}, "
+          "{name: tx, kind: ringway, ktls: tx}, {name: full, kind: ringway, handshakes: full}"),
+      "s.yaml");
+  std::vector<bool> has_tls;
+  for (const Arm& arm : scenario.arms) has_tls.push_back(arm.is_tls);
+  EXPECT_EQ(has_tls, (std::vector<bool>{false, false, true, true, false, true, true}));
+  EXPECT_EQ(scenario.arms[2].kernel_tls, KernelTls::kOff);
+  EXPECT_EQ(scenario.arms[2].handshakes, Handshakes::kNone);
+  EXPECT_EQ(scenario.arms[3].handshakes, Handshakes::kResumed);
+  EXPECT_EQ(scenario.arms[5].kernel_tls, KernelTls::kTx);
+  EXPECT_EQ(scenario.arms[6].handshakes, Handshakes::kFull);
+  EXPECT_FALSE(parse_scenario(kMinimal, "s.yaml").arms[1].is_tls);
+}
+
+TEST(Scenario, RefusesTlsThatCannotBe) {
+  EXPECT_EQ(error_of(tls_scenario("{kind: relay, tls: true}")), "s.yaml:3:27: tls: arms of kind relay end no TLS");
+  EXPECT_EQ(error_of(tls_scenario("{kind: nginx, ktls: tx}")),
+            "s.yaml:3:28: ktls: only arms of kind ringway with tls have it");
+  EXPECT_EQ(error_of(tls_scenario("{kind: ringway, tls: false, ktls: tx}")),
+            "s.yaml:3:42: ktls: only arms of kind ringway with tls have it");
+  EXPECT_EQ(error_of(tls_scenario("{kind: ringway, ktls: auto}")),
+            "s.yaml:3:30: ktls: 'auto' is not known (allowed: off, tx, rxtx)");
+  EXPECT_EQ(error_of(tls_scenario("{kind: ringway, handshakes: some}")),
+            "s.yaml:3:36: handshakes: 'some' is not known (allowed: full, resumed)");
+  EXPECT_EQ(error_of(tls_scenario("{kind: ringway, tls: false, handshakes: resumed}")),
+            "s.yaml:3:8: handshakes: in cleartext there are no sessions to be resumed");
+  EXPECT_EQ(error_of(tls_scenario("{kind: ringway, handshakes: full}", "generators: [h2load]\n")),
+            "s.yaml:3:13: generators: h2load cannot do handshakes; use ringway-load");
+  EXPECT_EQ(error_of(tls_scenario("{kind: ringway, handshakes: full}", "rates: [100]\n")),
+            "s.yaml:5:10: rates: must be closed where handshakes are measured");
+  EXPECT_EQ(error_of("name: x\narms: [{kind: ringway, handshakes: full}]\n"
+                     "shapes: [{connections: 1, streams: 2, duration: 1s}]\n"),
+            "s.yaml:3:36: streams: must be 1 where handshakes are measured");
+}
+
 TEST(Scenario, ReadsEveryKey) {
   const Scenario scenario = parse_scenario(
       "name: full\ndescription: all of it\nmessage_bytes: 64\nstream_messages: 3\npipelined: true\nendpoints: "
