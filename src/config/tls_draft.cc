@@ -10,6 +10,7 @@
 #include "config/limits.h"
 #include "config/values.h"
 #include "config/words.h"
+#include "tls/credentials.h"
 
 namespace ringway::config {
 namespace {
@@ -39,20 +40,72 @@ std::string file_fault(const std::string& path) {
   return has_octet ? "" : "is empty";
 }
 
-void check_file(const FileDraft& file, std::string_view allowed, Report& report) {
-  if (file.path.empty()) return;
-  const std::string fault = file_fault(file.path);
-  // Not quote(): it cuts what is long, and the end of a path is what tells. No control character gets into one.
-  if (!fault.empty()) report.add(file.place, fmt::format("'{}' {}, allowed: {}", file.path, fault, allowed));
-}
-
-void check_pair_files(const CertificateDraft& pair, Report& report) {
-  check_file(pair.certificate, "a PEM file with a certificate and its chain", report);
-  check_file(pair.private_key, "a PEM file with the private key of the certificate", report);
-}
-
+constexpr std::string_view kCertificateFile = "a PEM file with a certificate and its chain";
+constexpr std::string_view kKeyFile = "a PEM file with the private key of the certificate";
 constexpr std::string_view kAuthoritiesFile = "a PEM file with the certificates of authorities";
 constexpr std::string_view kRevocationFile = "a PEM file with revocation lists";
+
+void add_fault(const FileDraft& file, std::string_view fault, std::string_view allowed, Report& report) {
+  // Not quote(): it cuts what is long, and the end of a path is what tells. No control character gets into one.
+  report.add(file.place, fmt::format("'{}' {}, allowed: {}", file.path, fault, allowed));
+}
+
+// True: there is such a file, and something in it.
+bool check_file(const FileDraft& file, std::string_view allowed, Report& report) {
+  if (file.path.empty()) return false;
+  const std::string fault = file_fault(file.path);
+  if (!fault.empty()) add_fault(file, fault, allowed, report);
+  return fault.empty();
+}
+
+// What is said of a file begins with its name, which is quoted here.
+std::string_view without_name(std::string_view message, const std::string& path) {
+  if (message.starts_with(path) && message.substr(path.size()).starts_with(": "))
+    message.remove_prefix(path.size() + 2);
+  return message;
+}
+
+// By loading them, so that what is found here is what a start would find. No message has a word of what they hold.
+void check_pair_files(const CertificateDraft& pair, Report& report) {
+  const bool has_certificate = check_file(pair.certificate, kCertificateFile, report);
+  const bool has_key = check_file(pair.private_key, kKeyFile, report);
+  if (!has_certificate || !has_key) return;
+  const std::string& certificate = pair.certificate.path;
+  const std::string& key = pair.private_key.path;
+  tls::ServerOptions options;
+  options.certificates = {{certificate, key}};
+  const auto made = tls::ServerCredentials::create(options);
+  if (made) return;
+  if (key != certificate && made.error().starts_with(key + ": ")) {
+    add_fault(pair.private_key, without_name(made.error(), key), kKeyFile, report);
+  } else {
+    add_fault(pair.certificate, without_name(made.error(), certificate), kCertificateFile, report);
+  }
+}
+
+void check_trust_files(const FileDraft& ca, const FileDraft& crl, Report& report) {
+  const bool has_ca = check_file(ca, kAuthoritiesFile, report);
+  const bool has_crl = check_file(crl, kRevocationFile, report);
+  if (!has_ca) return;
+  tls::ClientOptions options;
+  options.ca = ca.path;
+  if (const auto made = tls::ClientCredentials::create(options); !made) {
+    return add_fault(ca, without_name(made.error(), ca.path), kAuthoritiesFile, report);
+  }
+  if (!has_crl) return;
+  options.crl = crl.path;
+  if (const auto made = tls::ClientCredentials::create(options); !made) {
+    add_fault(crl, without_name(made.error(), crl.path), kRevocationFile, report);
+  }
+}
+
+// Without a file the system's store is what is trusted.
+void check_system_store(const ClusterTlsDraft& tls, Report& report) {
+  if (tls.ca.is_given()) return;
+  if (const auto made = tls::ClientCredentials::create({}); !made) {
+    report.add(tls.place, fmt::format("{}, allowed: with ca: FILE, or with such a store", made.error()));
+  }
+}
 
 }  // namespace
 
@@ -104,14 +157,13 @@ void check_tls_files(const Draft& draft, Report& report) {
   for (const ListenerDraft& listener : draft.listeners) {
     if (!listener.tls) continue;
     for (const CertificateDraft& pair : listener.tls->certificates) check_pair_files(pair, report);
-    check_file(listener.tls->client_ca, kAuthoritiesFile, report);
-    check_file(listener.tls->crl, kRevocationFile, report);
+    check_trust_files(listener.tls->client_ca, listener.tls->crl, report);
   }
   for (const ClusterDraft& cluster : draft.clusters) {
     if (!cluster.tls) continue;
     check_pair_files(cluster.tls->client, report);
-    check_file(cluster.tls->ca, kAuthoritiesFile, report);
-    check_file(cluster.tls->crl, kRevocationFile, report);
+    check_trust_files(cluster.tls->ca, cluster.tls->crl, report);
+    check_system_store(*cluster.tls, report);
   }
 }
 

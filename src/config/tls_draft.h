@@ -50,7 +50,7 @@ ListenerTlsDraft initial_listener_tls();
 ListenerTls resolve_tls(const ListenerTlsDraft& draft, Report& report);
 ClusterTls resolve_tls(const ClusterTlsDraft& draft, std::span<const EndpointConfig> endpoints, Report& report);
 
-// Looks at every file that TLS needs, and reports each that cannot be read or is empty at the place that names it.
+// Loads every file that TLS needs, and reports each that cannot be read or used at the place that names it.
 void check_tls_files(const Draft& draft, Report& report);
 
 }  // namespace ringway::config

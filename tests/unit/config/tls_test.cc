@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "certificates.h"
 #include "config/limits.h"
 #include "config/print.h"
 #include "reading.h"
@@ -228,7 +229,14 @@ TEST(Tls, PrintedSnapshotsReadBack) {
   }
 }
 
-// Flags: the names of files that exist, for the command line is looked at with its files.
+// One for all tests of this file: certificate, key and authority in one.
+const tls::Issued& sound_pair() {
+  static tls::Authority authority;
+  static const tls::Issued issued = authority.root("sound");
+  return issued;
+}
+
+// Flags: the names of files that can be used, for the command line is looked at with its files.
 class TlsFlagsTest : public testing::Test {
  protected:
   Invocation check(const Words& more, const Words& base = {"--listen", "127.0.0.1:0", "--upstream", "127.0.0.1:1"}) {
@@ -246,9 +254,9 @@ class TlsFlagsTest : public testing::Test {
     EXPECT_EQ(check(more, {"--config", file.path()}).error, "ringway: " + message + "\n");
   }
 
-  const WrittenFile file_{"anything"};
+  const WrittenFile file_{sound_pair().chain_pem + sound_pair().key_pem};
   const std::string path_ = file_.path();
-  const WrittenFile other_{"anything else"};
+  const WrittenFile other_{sound_pair().key_pem + sound_pair().chain_pem};
 };
 
 TEST_F(TlsFlagsTest, Listener) {
@@ -359,8 +367,6 @@ TEST_F(TlsFlagsTest, OverAFileWithSeveral) {
 
 TEST_F(TlsFlagsTest, FilesAreLookedAt) {
   const WrittenFile empty("");
-  const std::string secret = "PRIVATE OCTETS";
-  const WrittenFile key(secret);
   const Invocation missing =
       check({"--tls-cert", "/nonexistent/c.pem", "--tls-key", empty.path(), "--upstream-tls", "--upstream-ca", "/"});
   EXPECT_EQ(missing.exit_code, 2);
@@ -372,11 +378,106 @@ TEST_F(TlsFlagsTest, FilesAreLookedAt) {
                 "' is empty, allowed: a PEM file with the private key of the certificate\n"
                 "ringway: --upstream-ca: '/' cannot be read: Is a directory, allowed: a PEM file with the certificates "
                 "of authorities\n");
+}
 
+// The octets of a key's PEM between its first and last line.
+std::string secret_of(const std::string& key_pem) {
+  const size_t begin = key_pem.find('\n') + 1;
+  return key_pem.substr(begin, 40);
+}
+
+TEST_F(TlsFlagsTest, KeysAreShownToNobody) {
+  const std::string& key_pem = sound_pair().key_pem;
+  const WrittenFile key(key_pem);
+  const std::string secret = secret_of(key_pem);
   const Invocation sound = check({"--tls-cert", path_, "--tls-key", key.path()});
   EXPECT_EQ(sound.error, "");
   EXPECT_NE(sound.output.find(key.path()), std::string::npos);
   EXPECT_EQ(sound.output.find(secret), std::string::npos);
+
+  tls::Authority authority;
+  const tls::Issued stranger = authority.root("stranger");
+  // Cut off, of another certificate, and where no key belongs.
+  const WrittenFile cut(key_pem.substr(0, key_pem.size() / 2));
+  for (const Words& words : {Words{"--tls-cert", path_, "--tls-key", cut.path()},
+                             Words{"--tls-cert", stranger.certificate, "--tls-key", key.path()},
+                             Words{"--tls-cert", key.path(), "--tls-key", key.path()}}) {
+    const Invocation unsound = check(words);
+    EXPECT_EQ(unsound.exit_code, 2);
+    EXPECT_NE(unsound.error, "");
+    EXPECT_EQ(unsound.error.find(secret), std::string::npos) << unsound.error;
+  }
+}
+
+TEST_F(TlsFlagsTest, FilesAreLoaded) {
+  tls::Authority authority;
+  const tls::Issued stranger = authority.root("stranger");
+  const WrittenFile garbage("no certificate");
+  const WrittenFile locked("-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIGb\n-----END ENCRYPTED PRIVATE KEY-----\n");
+  const auto message = [](const std::string& flag, const std::string& path, const std::string& fault,
+                          const std::string& allowed) {
+    return flag + ": '" + path + "' " + fault + ", allowed: a PEM file with " + allowed;
+  };
+  const std::string of_key = "the private key of the certificate";
+  const std::string of_certificate = "a certificate and its chain";
+  const std::string of_authorities = "the certificates of authorities";
+  expect_refused(
+      {"--tls-cert", path_, "--tls-key", stranger.private_key},
+      message("--tls-key", stranger.private_key, "is not the key of the first certificate in " + path_, of_key));
+  expect_refused(
+      {"--tls-cert", path_, "--tls-key", garbage.path()},
+      message("--tls-key", garbage.path(), "holds no private key in PEM form that can be read: no start line", of_key));
+  expect_refused(
+      {"--tls-cert", path_, "--tls-key", locked.path()},
+      message("--tls-key", locked.path(), "the private key has a password; only keys without one can be read", of_key));
+  expect_refused({"--tls-cert", garbage.path(), "--tls-key", path_},
+                 message("--tls-cert", garbage.path(), "holds no certificate in PEM form", of_certificate));
+  expect_refused({"--tls-cert", path_, "--tls-key", path_, "--tls-client-ca", garbage.path()},
+                 message("--tls-client-ca", garbage.path(), "holds no certificate in PEM form", of_authorities));
+  expect_refused({"--upstream-tls", "--upstream-ca", garbage.path()},
+                 message("--upstream-ca", garbage.path(), "holds no certificate in PEM form", of_authorities));
+  expect_refused(
+      {"--upstream-tls", "--upstream-ca", path_, "--upstream-cert", path_, "--upstream-key", stranger.private_key},
+      message("--upstream-key", stranger.private_key, "is not the key of the first certificate in " + path_, of_key));
+}
+
+// Each at the place that names it, all of them in one run.
+TEST_F(TlsFlagsTest, FilesOfTheFileAreLoaded) {
+  tls::Authority authority;
+  const tls::Issued stranger = authority.root("stranger");
+  const WrittenFile garbage("no list");
+  const WrittenFile config(
+      fmt::format("listeners:\n"
+                  "  - address: 127.0.0.1:0\n"
+                  "    routes: [{{cluster: a}}]\n"
+                  "    tls:\n"
+                  "      certificates:\n"
+                  "        - {{certificate: {0}, private_key: {0}}}\n"
+                  "        - certificate: {0}\n"
+                  "          private_key: {1}\n"
+                  "      client_ca: {0}\n"
+                  "      crl: {2}\n"
+                  "clusters:\n"
+                  "  - name: a\n"
+                  "    endpoints: [{{address: 127.0.0.1:1}}]\n"
+                  "    tls:\n"
+                  "      ca: {2}\n"
+                  "      certificate: {2}\n"
+                  "      private_key: {0}\n",
+                  path_, stranger.private_key, garbage.path()));
+  const auto line = [&](const std::string& place, const std::string& path, const std::string& fault,
+                        const std::string& allowed) {
+    return config.path() + ":" + place + ": '" + path + "' " + fault + ", allowed: a PEM file with " + allowed + "\n";
+  };
+  EXPECT_EQ(check({}, {"--config", config.path()}).error,
+            line("8:24: listeners[0].tls.certificates[1].private_key", stranger.private_key,
+                 "is not the key of the first certificate in " + path_, "the private key of the certificate") +
+                line("10:12: listeners[0].tls.crl", garbage.path(), "holds no revocation list in PEM form",
+                     "revocation lists") +
+                line("15:11: clusters[0].tls.ca", garbage.path(), "holds no certificate in PEM form",
+                     "the certificates of authorities") +
+                line("16:20: clusters[0].tls.certificate", garbage.path(), "holds no certificate in PEM form",
+                     "a certificate and its chain"));
 }
 
 // Nothing is worse than cleartext for who asked for TLS.
