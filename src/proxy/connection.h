@@ -79,6 +79,9 @@ struct Connection : DirtyLink, OwnedTimer {
   // Downstream: whose certificate was shown, and the client's, as x-forwarded-client-cert describes it.
   tls::CredentialsRef<tls::ServerCredentials> credentials;
   uint32_t certificate = 0;
+  // Downstream, where there are several certificates: the authority that it was last found to be for, as a record.
+  uint32_t covered_index = UINT32_MAX;
+  uint32_t covered_generation = 0;
   std::string client_certificate;
 
   // Upstream.

@@ -35,7 +35,8 @@ enum class LocalReason : uint8_t {
   kMalformed,  // grpc-timeout that is none
   kConnect,    // a tunnel was asked for
   kMessageTooLarge,
-  kMemory,  // its peer takes nothing, and the shard holds too much for such peers
+  kMisdirected,  // its authority is not what the connection's certificate is for
+  kMemory,       // its peer takes nothing, and the shard holds too much for such peers
   kCount,
 };
 

@@ -20,11 +20,16 @@ struct Route {
 
 struct Listener {
   explicit Listener(const config::ListenerConfig& listener_config)
-      : config(listener_config), table(listener_config.routes) {}
+      : config(listener_config),
+        table(listener_config.routes),
+        has_several_certificates(listener_config.tls && listener_config.tls->certificates.size() > 1),
+        takes_all(table.is_catch_all() && !has_several_certificates) {}
 
   const config::ListenerConfig& config;
   routing::RouteTable table;
-  std::vector<Route> routes;  // in the table's order
+  bool has_several_certificates;  // a connection is for the names of one of them
+  bool takes_all;                 // every request goes by the first route, nothing of it is looked at
+  std::vector<Route> routes;      // in the table's order
 };
 
 }  // namespace ringway::proxy

@@ -201,7 +201,10 @@ class Proxy {
   bool read_request(Exchange& exchange, const h2::Event& event, uint64_t now_ns);
   bool set_deadline(Exchange& exchange, std::string_view timeout, uint64_t now_ns);
   void refuse_request(Exchange& exchange, const h2::Event& event, uint64_t now_ns);
-  void refuse_unrouted(Exchange& exchange, std::string_view path, uint64_t now_ns);
+  static uint32_t find_route(Connection& downstream, const h2::Field& path, const h2::Field* authority,
+                             std::span<const h2::Field> all_fields) noexcept;
+  static bool is_misdirected(Connection& downstream, const h2::Field& authority) noexcept;
+  void refuse_unrouted(Exchange& exchange, const h2::Field& path, const h2::Field* authority, uint64_t now_ns);
   void on_request_data(Connection& downstream, h2::Stream& stream, Exchange& exchange, const h2::Event& event,
                        uint64_t now_ns);
   void on_request_trailers(Exchange& exchange, const h2::Event& event);

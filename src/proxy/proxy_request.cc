@@ -1,5 +1,6 @@
 // From the client's request to a stream of an endpoint.
 #include <algorithm>
+#include <string>
 
 #include "base/assert.h"
 #include "grpc/timeout.h"
@@ -18,6 +19,14 @@ bool is_grpc(const h2::Field& content_type) noexcept {
   if (content_type.record != nullptr) [[likely]]
     return (content_type.flags & h2::kFieldIsGrpc) != 0;
   return h2::is_grpc_content_type(content_type.value());
+}
+
+// Of an authority, as certificates name it: without port, brackets and the dot of the root.
+std::string_view host_of(std::string_view authority) noexcept {
+  if (authority.starts_with('[')) return authority.substr(1, authority.find(']') - 1);
+  authority = authority.substr(0, authority.find(':'));
+  if (authority.ends_with('.')) authority.remove_suffix(1);
+  return authority;
 }
 
 }  // namespace
@@ -86,9 +95,10 @@ template <typename FieldAt>
   Listener& listener = *exchange.downstream->listener;
   const h2::Field& path = field_at(head.path);
   const uint16_t authority = head.authority != 0 ? head.authority : head.host;
-  const uint32_t route = listener.table.match(path, authority != 0 ? &field_at(authority) : nullptr, all_fields);
+  const auto authority_field = [&] { return authority != 0 ? &field_at(authority) : nullptr; };
+  const uint32_t route = listener.takes_all ? 0 : find_route(*exchange.downstream, path, authority_field(), all_fields);
   if (route == routing::kNoRoute) [[unlikely]] {
-    refuse_unrouted(exchange, path.value(), now_ns);
+    refuse_unrouted(exchange, path, authority_field(), now_ns);
     return false;
   }
   exchange.route = listener.routes.data() + route;
@@ -128,8 +138,50 @@ void Proxy::refuse_request(Exchange& exchange, const h2::Event& event, uint64_t 
            large_list_text("request", field, snapshot_.limits), now_ns);
 }
 
-void Proxy::refuse_unrouted(Exchange& exchange, std::string_view path, uint64_t now_ns) {
-  end_with(exchange, grpc::Status::kUnimplemented, LocalReason::kNoRoute, Text("no route for {}", path), now_ns);
+uint32_t Proxy::find_route(Connection& downstream, const h2::Field& path, const h2::Field* authority,
+                           std::span<const h2::Field> all_fields) noexcept {
+  Listener& listener = *downstream.listener;
+  const bool is_for_others =
+      listener.has_several_certificates && authority != nullptr && is_misdirected(downstream, *authority);
+  return is_for_others ? routing::kNoRoute : listener.table.match(path, authority, all_fields);
+}
+
+// Which certificate a connection got decides whom its client trusts: what is asked for by another name is for another
+// connection. Clients repeat their authority, so that one comparison tells.
+bool Proxy::is_misdirected(Connection& downstream, const h2::Field& authority) noexcept {
+  const h2::FieldRecord* const record = authority.record;
+  if (record != nullptr && record->index == downstream.covered_index &&
+      record->generation == downstream.covered_generation) {
+    return false;
+  }
+  if (!downstream.credentials) return false;
+  const std::string_view host = host_of(authority.value());
+  if (!downstream.credentials->covers(downstream.certificate, host)) return true;
+  if (record != nullptr) {
+    downstream.covered_index = record->index;
+    downstream.covered_generation = record->generation;
+  }
+  return false;
+}
+
+void Proxy::refuse_unrouted(Exchange& exchange, const h2::Field& path, const h2::Field* authority, uint64_t now_ns) {
+  Connection& downstream = *exchange.downstream;
+  if (!downstream.listener->has_several_certificates || authority == nullptr ||
+      !is_misdirected(downstream, *authority)) {
+    return end_with(exchange, grpc::Status::kUnimplemented, LocalReason::kNoRoute,
+                    Text("no route for {}", path.value()), now_ns);
+  }
+  // Misdirected Request (RFC 9110 section 15.5.20), of gRPC calls too: what knows HTTP tries again on a connection of
+  // its own, and where there is a grpc-status gRPC goes by that.
+  exchange.http_status = 421;
+  std::string names;
+  for (const std::string& name : downstream.credentials->certificates()[downstream.certificate].names) {
+    if (names.size() > Text::kSizeMax) break;
+    names += (names.empty() ? "" : ", ") + name;
+  }
+  end_with(exchange, grpc::Status::kUnavailable, LocalReason::kMisdirected,
+           Text("'{}' is not what this connection is for: its certificate is for {}", authority->value(), names),
+           now_ns);
 }
 
 // Picks an endpoint; where all of them fail, the call fails at once with the reason.

@@ -26,6 +26,8 @@ class RouteTable {
     return is_catch_all_ ? 0 : search(path, authority, fields);
   }
 
+  // The first route takes everything.
+  bool is_catch_all() const noexcept { return is_catch_all_; }
   // False: match() needs no fields but those two.
   bool reads_fields() const noexcept { return has_header_rules_ && !is_catch_all_; }
 
@@ -46,7 +48,7 @@ class RouteTable {
   static bool headers_match(const config::RouteConfig& route, std::span<const h2::Field> fields) noexcept;
 
   const std::vector<config::RouteConfig>& routes_;
-  bool is_catch_all_ = false;  // the first route takes everything
+  bool is_catch_all_ = false;
   bool has_header_rules_ = false;
   std::vector<Memo> memos_;
 };

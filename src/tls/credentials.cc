@@ -10,6 +10,7 @@
 #include <openssl/x509.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "base/assert.h"
@@ -188,11 +189,13 @@ bool has_wildcard(std::string_view name) noexcept {
   return name.starts_with("*.");
 }
 
+char lower_case_of(char letter) noexcept {
+  return letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter - 'A' + 'a') : letter;
+}
+
 std::string lower_case(std::string_view text) {
   std::string out(text);
-  for (char& letter : out) {
-    if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter - 'A' + 'a');
-  }
+  std::ranges::transform(out, out.begin(), lower_case_of);
   return out;
 }
 
@@ -219,9 +222,13 @@ size_t ServerCredentials::certificate_for(std::string_view host) const noexcept 
 
 bool ServerCredentials::covers(size_t certificate, std::string_view host) const noexcept {
   if (certificates_.size() == 1) return true;
-  const std::string wanted = lower_case(host);
+  // No name that a certificate can be for is longer (RFC 1035 section 2.3.4). Asked for requests: nothing is allocated.
+  std::array<char, 255> lower;
+  if (host.size() > lower.size()) return false;
+  std::ranges::transform(host, lower.begin(), lower_case_of);
+  const std::string_view wanted(lower.data(), host.size());
   return std::ranges::any_of(certificates_[certificate].names,
-                             [&wanted](const std::string& name) { return name_matches(name, wanted); });
+                             [wanted](const std::string& name) { return name_matches(name, wanted); });
 }
 
 Expected<CredentialsRef<ServerCredentials>> ServerCredentials::create(const ServerOptions& options) {
