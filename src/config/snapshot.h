@@ -120,7 +120,11 @@ struct ForwardedOptions {
   bool x_forwarded_proto = false;  // set to http or https
   ClientCertHeader client_cert = ClientCertHeader::kSanitize;
 
-  bool has_any() const noexcept { return x_forwarded_for || x_forwarded_proto; }
+  // Something is written.
+  bool has_any() const noexcept {
+    return x_forwarded_for || x_forwarded_proto || client_cert == ClientCertHeader::kSanitizeSet ||
+           client_cert == ClientCertHeader::kAppendForward;
+  }
   bool operator==(const ForwardedOptions&) const = default;
 };
 

@@ -94,6 +94,7 @@ SharedList* BlockCache::list_of(MessageKind kind, std::span<const Field> fields,
 void BlockCache::store(uint64_t decoder_state, std::span<const uint8_t> block, MessageKind kind,
                        std::span<Field> fields, const MessageHead& head) {
   ASSERT(takes(block));
+  if (kind == MessageKind::kRequest && head.client_cert != 0) return;
   const Key key = key_of(decoder_state, block, kind);
   if (!intern_literals(key.hash(), fields)) return;
   Entry* const set = &entries_[key.hash() % kSets * kWays];
@@ -122,7 +123,7 @@ SharedList* BlockCache::leading_list(std::span<FieldRecord* const> records, Lead
     return place.list;
   }
   MessageHead head;
-  if (!check_message(MessageKind::kRequest, list_fields, head)) return nullptr;
+  if (!check_message(MessageKind::kRequest, list_fields, head) || head.client_cert != 0) return nullptr;
   SharedList* const list = list_of(MessageKind::kRequest, list_fields, head);
   if (place.list != nullptr) displaced_.push_back(place.list);
   place.list = list;

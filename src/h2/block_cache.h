@@ -65,7 +65,8 @@ class BlockCache {
 
   // Remembers such a block, if it leaves the decoder's state as it is. Its literals are interned, which makes them
   // records in `fields` too, when the same block is met for the second time: a client that does not index its paths
-  // repeats them, while what is new in every call would only fill the interner.
+  // repeats them, while what is new in every call would only fill the interner. A request with x-forwarded-client-cert
+  // is never remembered: it is not passed on as it came, and those that are need not be asked.
   void store(uint64_t decoder_state, std::span<const uint8_t> block, MessageKind kind, std::span<Field> fields,
              const MessageHead& head);
 
@@ -78,7 +79,8 @@ class BlockCache {
   static constexpr uint32_t kLeadingMax = 8;
 
   // The list of these records, of which there are kLeadingMin to kLeadingMax, as the beginning of a request whose other
-  // fields are not known yet; null when they would not be a request by themselves. `where` finds it again.
+  // fields are not known yet; null when they would not be a request by themselves, or one that store() leaves out.
+  // `where` finds it again.
   SharedList* leading_list(std::span<FieldRecord* const> records, Leading& where);
   // The same list, or null when it has lost its place.
   SharedList* leading_list(Leading where) const noexcept {

@@ -71,6 +71,7 @@ constexpr NameRow kNameRows[] = {
     {"grpc-accept-encoding", 0},
     {"x-forwarded-for", 0},
     {"x-forwarded-proto", 0},
+    {"x-forwarded-client-cert", 0},
     {"traceparent", 0},
 };
 

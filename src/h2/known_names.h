@@ -74,6 +74,7 @@ enum class KnownName : uint8_t {
   kGrpcAcceptEncoding,
   kXForwardedFor,
   kXForwardedProto,
+  kXForwardedClientCert,
   kTraceparent,
   kCount,
 };

@@ -57,6 +57,7 @@ constexpr Rules make_rules(MessageKind kind) noexcept {
   set(KnownName::kGrpcTimeout, Meaning::kPosition, offsetof(MessageHead, grpc_timeout));
   set(KnownName::kGrpcStatus, Meaning::kPosition, offsetof(MessageHead, grpc_status));
   set(KnownName::kGrpcMessage, Meaning::kPosition, offsetof(MessageHead, grpc_message));
+  set(KnownName::kXForwardedClientCert, Meaning::kPosition, offsetof(MessageHead, client_cert));
   set(KnownName::kContentLength, Meaning::kContentLength, 0);
   set(KnownName::kTe, Meaning::kRestricted, 0);
   for (size_t i = 0; i < rules.size(); ++i) {

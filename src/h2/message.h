@@ -22,7 +22,8 @@ struct MessageHead {
   uint16_t grpc_timeout = 0;
   uint16_t grpc_status = 0;
   uint16_t grpc_message = 0;
-  uint16_t status = 0;  // the number of a response, 100 to 999
+  uint16_t client_cert = 0;  // x-forwarded-client-cert: of several the last
+  uint16_t status = 0;       // the number of a response, 100 to 999
   bool has_content_length = false;
   bool is_head = false;  // a request whose response has no content
   uint64_t content_length = 0;

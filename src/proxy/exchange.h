@@ -74,9 +74,10 @@ struct Exchange : WaitLink, OwnedTimer {
   bool is_body_dropped = false;   // beyond the replay limit: no further attempt is possible
 
   bool is_grpc = false;
-  bool is_head = false;       // the response has no content, whatever length it announces
-  bool is_committed = false;  // response headers went downstream
-  bool is_finished = false;   // both streams are gone; the slot goes at the end of the turn
+  bool has_client_cert = false;  // x-forwarded-client-cert is among its headers
+  bool is_head = false;          // the response has no content, whatever length it announces
+  bool is_committed = false;     // response headers went downstream
+  bool is_finished = false;      // both streams are gone; the slot goes at the end of the turn
   bool has_response_ended = false;
   bool is_unsent = false;      // the attempt's connection broke before its HEADERS left
   bool rst_after_end = false;  // tell the client to stop sending once the response has left

@@ -15,6 +15,7 @@ class Cluster;
 struct Route {
   Cluster* cluster;
   const config::ForwardedOptions* forwarded;   // of the listener
+  bool writes_forwarded;                       // it has any
   std::unique_ptr<stats::Histogram> hop_time;  // made at the first call
 };
 

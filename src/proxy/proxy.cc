@@ -47,7 +47,8 @@ Proxy::Proxy(const config::Snapshot& snapshot, const ProxyOptions& options, uint
   for (const config::ListenerConfig& config : snapshot.listeners) {
     Listener& listener = listeners_.emplace_back(config);
     for (const config::RouteConfig& route : config.routes) {
-      listener.routes.push_back({clusters_[route.cluster].get(), &config.forwarded, nullptr});
+      listener.routes.push_back(
+          {clusters_[route.cluster].get(), &config.forwarded, config.forwarded.has_any(), nullptr});
     }
   }
   has_access_log_ = options.log != nullptr && options.log->has_access_log();

@@ -224,12 +224,12 @@ class Proxy {
   void write_own_headers(Exchange& exchange, Connection& upstream, h2::Stream& stream, bool end, uint64_t timeout_ns);
   void write_changed_fields(Exchange& exchange, Connection& upstream, uint64_t timeout_ns);
   void write_request_trailers(Exchange& exchange, Connection& upstream, h2::Stream& stream);
-  static void write_request_fields(const config::ForwardedOptions& forwarded, std::span<const h2::Field> fields,
-                                   Connection& upstream);
+  static void write_request_fields(const Exchange& exchange, std::span<const h2::Field> fields, Connection& upstream);
   static void write_forwarded(Exchange& exchange, Connection& upstream);
   void drop_replay_body(Exchange& exchange, bool is_over_budget);
   void write_request_body(Exchange& exchange, Connection& upstream, h2::Stream& stream);
-  static void write_forwarded_for(Exchange& exchange, Connection& upstream);
+  static void write_joined(const Exchange& exchange, h2::KnownName name, std::string_view separator,
+                           std::string_view last, Connection& upstream);
   void note_request_sent(Exchange& exchange, uint32_t bytes);
   bool can_retry(const Exchange& exchange) const noexcept;
   void retry(Exchange& exchange, uint64_t now_ns);

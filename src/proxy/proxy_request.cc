@@ -3,6 +3,7 @@
 #include <string>
 
 #include "base/assert.h"
+#include "base/uninitialized.h"
 #include "grpc/timeout.h"
 #include "proxy/h2_limits.h"
 #include "proxy/proxy.h"
@@ -14,6 +15,10 @@ namespace {
 
 // A call that its client gives up sooner than this was not given time (limits.early_resets).
 constexpr uint64_t kEarlyReset_ns = base::kSecond_ns;
+
+bool has_client_certificate(const Exchange& exchange) noexcept {
+  return exchange.downstream != nullptr && !exchange.downstream->client_certificate.empty();
+}
 
 bool is_grpc(const h2::Field& content_type) noexcept {
   if (content_type.record != nullptr) [[likely]]
@@ -75,6 +80,7 @@ bool Proxy::read_own_request(Exchange& exchange, const h2::Event& event, uint64_
   const auto field_at = [&](uint16_t position) -> const h2::Field& {
     return position > leading_count ? own[position - leading_count - 1] : event.leading->fields[position - 1u];
   };
+  exchange.has_client_cert = memory_.head_of(event).client_cert != 0;
   const bool reads_fields = exchange.downstream->listener->table.reads_fields();
   const auto all_fields = reads_fields ? memory_.fields_of(event) : std::span<const h2::Field>();
   return route_request(exchange, event, field_at, all_fields, now_ns);
@@ -267,7 +273,7 @@ void Proxy::attempt(Exchange& exchange, Connection& upstream, uint64_t now_ns) {
   // What has passed here is not the backend's to spend. In the turn of its arrival that is nothing: the timeout goes on
   // as it came.
   const bool is_timeout_shorter = exchange.deadline_ns != base::kNever_ns && now_ns != exchange.started_ns;
-  const bool is_as_it_came = exchange.headers.is_wholly_shared() && !exchange.route->forwarded->has_any();
+  const bool is_as_it_came = exchange.headers.is_wholly_shared() && !exchange.route->writes_forwarded;
   if (is_as_it_came && !is_timeout_shorter) [[likely]]
     return upstream.h2.send_headers(stream, *exchange.headers.shared(), end);
   write_own_headers(exchange, upstream, stream, end, is_timeout_shorter ? exchange.deadline_ns - now_ns : 0);
@@ -276,7 +282,6 @@ void Proxy::attempt(Exchange& exchange, Connection& upstream, uint64_t now_ns) {
 // A list that is not shared, or not sent as it is. `timeout_ns` is what is left, zero if it stays as it came.
 [[gnu::noinline]] void Proxy::write_own_headers(Exchange& exchange, Connection& upstream, h2::Stream& stream, bool end,
                                                 uint64_t timeout_ns) {
-  const config::ForwardedOptions& forwarded = *exchange.route->forwarded;
   upstream.h2.begin_headers(stream);
   // A timeout that is the exchange's own is written where it is.
   const std::span<const h2::Field> own = exchange.headers.own_fields();
@@ -286,7 +291,7 @@ void Proxy::attempt(Exchange& exchange, Connection& upstream, uint64_t now_ns) {
     exchange.headers.set_timeout(own_index, timeout_ns);
     timeout_ns = 0;
   }
-  if (timeout_ns != 0 || forwarded.has_any()) {
+  if (timeout_ns != 0 || exchange.route->writes_forwarded || exchange.has_client_cert) {
     write_changed_fields(exchange, upstream, timeout_ns);
   } else {
     if (exchange.headers.shared() != nullptr) upstream.h2.add_fields(*exchange.headers.shared());
@@ -297,50 +302,63 @@ void Proxy::attempt(Exchange& exchange, Connection& upstream, uint64_t now_ns) {
 
 // A list of which something is left out, put in or, where others have it too, replaced.
 void Proxy::write_changed_fields(Exchange& exchange, Connection& upstream, uint64_t timeout_ns) {
-  const config::ForwardedOptions& forwarded = *exchange.route->forwarded;
   size_t position = timeout_ns != 0 ? exchange.timeout_position : 0;
   for (std::span<const h2::Field> part : {exchange.headers.shared_fields(), exchange.headers.own_fields()}) {
     const size_t count = part.size();
     if (position != 0 && position <= count) {
       char text[grpc::kTimeoutTextMax];
       const size_t size = grpc::format_timeout(timeout_ns, text);
-      write_request_fields(forwarded, part.first(position - 1), upstream);
+      write_request_fields(exchange, part.first(position - 1), upstream);
       upstream.h2.add_field(h2::make_field(h2::KnownName::kGrpcTimeout, {text, size}));
       part = part.subspan(position);
       position = 0;
     }
-    write_request_fields(forwarded, part, upstream);
+    write_request_fields(exchange, part, upstream);
     if (position != 0) position -= count;
   }
-  if (forwarded.has_any()) write_forwarded(exchange, upstream);
+  if (exchange.route->writes_forwarded) write_forwarded(exchange, upstream);
 }
 
-void Proxy::write_request_fields(const config::ForwardedOptions& forwarded, std::span<const h2::Field> fields,
-                                 Connection& upstream) {
-  if (!forwarded.has_any()) [[likely]]
+void Proxy::write_request_fields(const Exchange& exchange, std::span<const h2::Field> fields, Connection& upstream) {
+  if (!exchange.route->writes_forwarded && !exchange.has_client_cert) [[likely]]
     return upstream.h2.add_fields(fields);
+  const config::ForwardedOptions& forwarded = *exchange.route->forwarded;
+  // Who has shown no certificate may say nothing of one either.
+  const bool passes_client_cert =
+      forwarded.client_cert == config::ClientCertHeader::kForwardOnly && has_client_certificate(exchange);
   for (const h2::Field& field : fields) {
     if (forwarded.x_forwarded_for && field.known == h2::KnownName::kXForwardedFor) continue;
     if (forwarded.x_forwarded_proto && field.known == h2::KnownName::kXForwardedProto) continue;
+    if (!passes_client_cert && field.known == h2::KnownName::kXForwardedClientCert) continue;
     upstream.h2.add_field(field);
   }
 }
 
 // The fields that the listener asks for.
 void Proxy::write_forwarded(Exchange& exchange, Connection& upstream) {
-  if (exchange.route->forwarded->x_forwarded_for) write_forwarded_for(exchange, upstream);
-  if (exchange.route->forwarded->x_forwarded_proto) {
-    const bool is_secure = exchange.downstream != nullptr && exchange.downstream->is_secure;
+  const config::ForwardedOptions& forwarded = *exchange.route->forwarded;
+  const Connection* const downstream = exchange.downstream;
+  if (forwarded.x_forwarded_for) {
+    const std::string_view client = downstream != nullptr ? std::string_view(downstream->client_text) : "";
+    write_joined(exchange, h2::KnownName::kXForwardedFor, ", ", client, upstream);
+  }
+  if (forwarded.x_forwarded_proto) {
+    const bool is_secure = downstream != nullptr && downstream->is_secure;
     upstream.h2.add_field(h2::make_field(h2::KnownName::kXForwardedProto, is_secure ? "https" : "http"));
+  }
+  if (!has_client_certificate(exchange)) return;
+  if (forwarded.client_cert == config::ClientCertHeader::kSanitizeSet) {
+    upstream.h2.add_field(h2::make_field(h2::KnownName::kXForwardedClientCert, downstream->client_certificate));
+  } else if (forwarded.client_cert == config::ClientCertHeader::kAppendForward) {
+    write_joined(exchange, h2::KnownName::kXForwardedClientCert, ",", downstream->client_certificate, upstream);
   }
 }
 
-// One field: what came in, and the address it came from. What is too long for that goes on as it came, with the address
-// in a field of its own, which means the same (RFC 9110 section 5.3): nobody pushes his own address out of the list.
-void Proxy::write_forwarded_for(Exchange& exchange, Connection& upstream) {
-  const Connection* downstream = exchange.downstream;
-  const std::string_view client = downstream != nullptr ? std::string_view(downstream->client_text) : "";
-  char value[1024];
+// One field: what came in, and `last`, which is ours. What is too long for that goes on as it came, with ours in a
+// field of its own, which means the same (RFC 9110 section 5.3): nobody pushes us out of the list.
+void Proxy::write_joined(const Exchange& exchange, h2::KnownName name, std::string_view separator,
+                         std::string_view last, Connection& upstream) {
+  RINGWAY_UNINITIALIZED char value[4096];
   size_t size = 0;
   const auto append = [&](std::string_view text) {
     std::copy_n(text.data(), text.size(), value + size);
@@ -348,18 +366,19 @@ void Proxy::write_forwarded_for(Exchange& exchange, Connection& upstream) {
   };
   for (const std::span<const h2::Field> part : {exchange.headers.shared_fields(), exchange.headers.own_fields()}) {
     for (const h2::Field& field : part) {
-      if (field.known != h2::KnownName::kXForwardedFor) continue;
+      if (field.known != name) continue;
       const std::string_view before = field.value();
-      if (size + before.size() + 2 + client.size() > sizeof value) {
+      if (size + before.size() + separator.size() + last.size() > sizeof value) {
         upstream.h2.add_field(field);
         continue;
       }
       append(before);
-      append(", ");
+      append(separator);
     }
   }
-  append(client);
-  upstream.h2.add_field(h2::make_field(h2::KnownName::kXForwardedFor, {value, size}));
+  if (size == 0) return upstream.h2.add_field(h2::make_field(name, last));
+  append(last);
+  upstream.h2.add_field(h2::make_field(name, {value, size}));
 }
 
 // Request octets have left for the endpoint. Credit is returned once for each octet, however often it is sent.
