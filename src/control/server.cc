@@ -309,6 +309,8 @@ std::string Server::refusals() const {
     sum.proxy_headers += p.proxy_headers;
     sum.bad_proxy_headers += p.bad_proxy_headers;
     sum.tls_clients += p.tls_clients;
+    sum.tls_failures += p.tls_failures;
+    sum.cleartext_clients += p.cleartext_clients;
     sum.http1_clients += p.http1_clients;
     sum.health_checks += p.health_checks;
     sum.unknown_clients += p.unknown_clients;
@@ -318,7 +320,8 @@ std::string Server::refusals() const {
                      sum.foreign_endpoints, sum.sources_refused, sum.proxy_headers, sum.bad_proxy_headers) +
          fmt::format(R"("tls_clients":{},"http1_clients":{},"health_checks":{},"unknown_clients":{},)", sum.tls_clients,
                      sum.http1_clients, sum.health_checks, sum.unknown_clients) +
-         fmt::format(R"("messages_too_large":{},)", messages_too_large);
+         fmt::format(R"("tls_failures":{},"cleartext_clients":{},"messages_too_large":{},)", sum.tls_failures,
+                     sum.cleartext_clients, messages_too_large);
 }
 
 // Of calls and connections that met a limit, and what the shards still hold.

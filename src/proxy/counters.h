@@ -22,6 +22,7 @@ struct Counters {
   uint64_t bad_proxy_headers = 0;  // malformed, or missing where one is required
   uint64_t tls_clients = 0;        // on a cleartext listener
   uint64_t tls_failures = 0;       // handshakes and records, both sides
+  uint64_t cleartext_clients = 0;  // of these: HTTP where TLS belongs
   uint64_t http1_clients = 0;      // likewise, without those that ask for /healthz
   uint64_t health_checks = 0;      // GET /healthz over HTTP/1
   uint64_t unknown_clients = 0;    // that speak something else

@@ -24,6 +24,33 @@ constexpr std::string_view kPortSpeaks =
     "  grpcurl -plaintext HOST:PORT list\n"
     "GET /healthz is answered over HTTP/1, too.\n";
 
+constexpr std::string_view kSecurePortSpeaks =
+    "This port speaks HTTP/2 over TLS (gRPC), not HTTP/1. Try:\n"
+    "  curl --http2 https://HOST:PORT/\n"
+    "  grpcurl HOST:PORT list\n"
+    "GET /healthz is answered over HTTP/1, too.\n";
+
+// To an HTTP/1 client that does not begin with TLS where it should. Whatever it has asked for: its request is not read.
+constexpr std::string_view kTlsMissing =
+    "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 135\r\n"
+    "Cache-Control: no-store\r\nConnection: close\r\n\r\n"
+    "This port speaks TLS, and HTTP/2 (gRPC) inside it. Try:\n"
+    "  curl --http2 https://HOST:PORT/\n"
+    "  grpcurl HOST:PORT list, without -plaintext\n";
+static_assert(kTlsMissing.size() - kTlsMissing.find("This") == 135);
+
+// To an HTTP/2 client in the same place: an empty SETTINGS frame, for nothing else may come first, and GOAWAY with what
+// clients show, INADEQUATE_SECURITY (RFC 9113 sections 3.4, 6.8 and 7).
+constexpr std::string_view kTlsMissingFrames(
+    "\0\0\0\4\0\0\0\0\0"
+    "\0\0\34\7\0\0\0\0\0\0\0\0\0\0\0\0\14this port speaks TLS",
+    9 + 9 + 28);
+
+// What a listener is for, in the words of the error log.
+std::string_view speech_of(const Connection& connection) noexcept {
+  return connection.is_secure ? "HTTP/2 over TLS" : "HTTP/2 without TLS";
+}
+
 std::string_view text_of(std::span<const uint8_t> bytes) noexcept {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
@@ -152,6 +179,11 @@ size_t Proxy::receive_proxy_header(Connection& connection, std::span<const uint8
   return 0;
 }
 
+std::span<const uint8_t> Proxy::answer_cleartext(tls::Cleartext speech) noexcept {
+  ++counters_.cleartext_clients;
+  return as_octets(speech == tls::Cleartext::kHttp1 ? kTlsMissing : kTlsMissingFrames);
+}
+
 void Proxy::begin_http2(Connection& connection, std::span<const uint8_t> bytes, uint64_t now_ns) {
   // Its timer waits for its SETTINGS.
   connection.state = ConnectionState::kOpen;
@@ -165,8 +197,9 @@ void Proxy::begin_http2(Connection& connection, std::span<const uint8_t> bytes, 
 
 void Proxy::refuse_tls(Connection& connection, uint64_t now_ns) {
   ++counters_.tls_clients;
-  log(config::LogLevel::kWarn, LogKind::kPeer, now_ns, "client {} speaks TLS, listener {} speaks HTTP/2 without TLS",
-      connection.client_text, connection.listener->config.address.text());
+  log(config::LogLevel::kWarn, LogKind::kPeer, now_ns, "client {} speaks TLS{}, listener {} speaks {}",
+      connection.client_text, connection.is_secure ? " inside TLS" : "", connection.listener->config.address.text(),
+      speech_of(connection));
   connection.h2.output().append(memory_.blocks, kTlsAlert);
   begin_closing(connection, now_ns);
 }
@@ -179,16 +212,16 @@ void Proxy::answer_http1(Connection& connection, std::span<const uint8_t> bytes,
   const bool is_health =
       (line.method == "GET" || is_head) && line.target.substr(0, line.target.find('?')) == "/healthz";
   std::string_view status = "505 HTTP Version Not Supported";
-  std::string_view body = kPortSpeaks;
+  std::string_view body = connection.is_secure ? kSecurePortSpeaks : kPortSpeaks;
   if (is_health) {
     ++counters_.health_checks;
     status = is_ready_ ? "200 OK" : "503 Service Unavailable";
     body = is_ready_ ? "ok\n" : "draining\n";
   } else {
     ++counters_.http1_clients;
-    log(config::LogLevel::kWarn, LogKind::kPeer, now_ns,
-        "client {} speaks HTTP/1 ('{} {}'), listener {} speaks HTTP/2 without TLS", connection.client_text, line.method,
-        excerpt(line.target), connection.listener->config.address.text());
+    log(config::LogLevel::kWarn, LogKind::kPeer, now_ns, "client {} speaks HTTP/1 ('{} {}'), listener {} speaks {}",
+        connection.client_text, line.method, excerpt(line.target), connection.listener->config.address.text(),
+        speech_of(connection));
   }
   const Text fields(
       "HTTP/1.1 {}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\nCache-Control: no-store\r\n"
@@ -202,8 +235,8 @@ void Proxy::answer_http1(Connection& connection, std::span<const uint8_t> bytes,
 void Proxy::refuse_unknown(Connection& connection, std::span<const uint8_t> bytes, uint64_t now_ns) {
   ++counters_.unknown_clients;
   log(config::LogLevel::kWarn, LogKind::kPeer, now_ns,
-      "client {} speaks neither HTTP nor TLS, its first bytes are '{}'; listener {} speaks HTTP/2 without TLS",
-      connection.client_text, excerpt(text_of(bytes)), connection.listener->config.address.text());
+      "client {} speaks neither HTTP nor TLS, its first bytes are '{}'; listener {} speaks {}", connection.client_text,
+      excerpt(text_of(bytes)), connection.listener->config.address.text(), speech_of(connection));
   begin_closing(connection, now_ns);
 }
 

@@ -70,6 +70,8 @@ class Proxy {
   // The keys of its TLS connection have served long enough, and there can be no others: its calls end, others go
   // elsewhere.
   void retire_keys(Connection& connection, uint64_t now_ns);
+  // A client began with HTTP where TLS belongs: what it is told in clear, before the connection ends as failed.
+  std::span<const uint8_t> answer_cleartext(tls::Cleartext speech) noexcept;
   // TLS failed, in the handshake or behind it; `why` is a sentence without a period.
   void secure_failed(Connection& connection, std::string_view why, uint64_t now_ns);
   // The end of the peer's bytes (no error), or a failure: every call on it is ended, the connection is to be closed.

@@ -280,12 +280,14 @@ bool Shard::update_kernel_keys(proxy::Connection& connection, Socket& socket) {
   return false;
 }
 
-// Its last words are an alert; the peer has time to read it.
+// Its last words are an alert, or an answer to who does not know that this is TLS; the peer has time to read it.
 void Shard::fail_handshake(proxy::Connection& connection, Socket& socket, std::string_view why) {
   Secured& secured = *socket.secured;
   ++counters_.handshakes_failed;
   secured.state = Secured::State::kEnded;
-  io::send_now(socket.fd.get(), secured.handshake->output());
+  const tls::Cleartext speech = secured.handshake->cleartext();
+  const bool is_answered = speech != tls::Cleartext::kNone && !connection.is_upstream();
+  io::send_now(socket.fd.get(), is_answered ? proxy_->answer_cleartext(speech) : secured.handshake->output());
   arm_recv(connection, socket);
   proxy_->secure_failed(connection, why, now_ns_);
 }

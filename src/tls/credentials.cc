@@ -23,8 +23,6 @@ namespace {
 
 // Debian's bundle, made by its package ca-certificates.
 constexpr const char* kSystemStore = "/etc/ssl/certs/ca-certificates.crt";
-// Certificates between a peer's own and a trusted one.
-constexpr int kVerifyDepth = 4;
 // Of one handshake message: a chain of six RSA certificates has a tenth of it.
 constexpr size_t kMessageSizeMax = 64 * 1024;
 constexpr const char* kSuites12 =

@@ -70,13 +70,19 @@ std::string quoted_octets(std::span<const uint8_t> octets) {
 }
 
 // What a peer speaks whose first octets are no record; five of them are known.
-std::string describe_cleartext(std::string_view first) {
-  if (first.starts_with("PRI *")) return "speaks HTTP/2 in cleartext";
+Cleartext recognise_cleartext(std::string_view first) {
+  if (first.starts_with("PRI *")) return Cleartext::kHttp2;
   // A SETTINGS frame of at most 42 entries, on stream 0.
-  if (first.size() >= 5 && first[0] == 0 && first[1] == 0 && first[3] == 4) return "speaks HTTP/2 in cleartext";
+  if (first.size() >= 5 && first[0] == 0 && first[1] == 0 && first[3] == 4) return Cleartext::kHttp2;
   for (const std::string_view word : {"HTTP/", "GET ", "POST ", "HEAD ", "PUT ", "OPTIO", "DELET", "PATCH", "CONNE"}) {
-    if (first.starts_with(word)) return "speaks HTTP/1 in cleartext";
+    if (first.starts_with(word)) return Cleartext::kHttp1;
   }
+  return Cleartext::kNone;
+}
+
+std::string describe_cleartext(Cleartext speech, std::string_view first) {
+  if (speech == Cleartext::kHttp2) return "speaks HTTP/2 in cleartext";
+  if (speech == Cleartext::kHttp1) return "speaks HTTP/1 in cleartext";
   const auto* const octets = reinterpret_cast<const uint8_t*>(first.data());
   return fmt::format("does not speak TLS (its first octets are \"{}\")", quoted_octets({octets, first.size()}));
 }
@@ -166,6 +172,9 @@ void Handshake::receive(std::span<const uint8_t> bytes) {
   if (first_octets_.size() < 5) {
     first_octets_.append(reinterpret_cast<const char*>(bytes.data()), std::min(bytes.size(), 5 - first_octets_.size()));
   }
+  const auto last = bytes.last(std::min(bytes.size(), last_octets_.size()));
+  std::ranges::rotate(last_octets_, last_octets_.begin() + static_cast<std::ptrdiff_t>(last.size()));
+  std::ranges::copy(last, last_octets_.end() - static_cast<std::ptrdiff_t>(last.size()));
   if (taken_ == input_.size()) {
     input_.clear();
     taken_ = 0;
@@ -204,7 +213,10 @@ Handshake::Progress Handshake::fail() {
   } else if (is_tls_error && reason == SSL_R_CERTIFICATE_VERIFY_FAILED && verdict != X509_V_OK) {
     failure_ = describe_verdict(verdict);
   } else if (!first_octets_.empty() && (first_octets_[0] < 20 || first_octets_[0] > 23)) {
-    failure_ = fmt::format("{} {}", peer, describe_cleartext(first_octets_));
+    cleartext_ = recognise_cleartext(first_octets_);
+    failure_ = fmt::format("{} {}", peer, describe_cleartext(cleartext_, first_octets_));
+  } else if (is_tls_error && has_alert_in_clear()) {
+    failure_ = describe_alert(last_octets_.back(), server_ ? true : false);
   } else if (is_tls_error && reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE) {
     failure_ = "the client showed no certificate, the listener requires one";
   } else if (is_tls_error && reason == SSL_R_NO_APPLICATION_PROTOCOL) {
@@ -217,8 +229,21 @@ Handshake::Progress Handshake::fail() {
   return Progress::kFailed;
 }
 
+// Clients on OpenSSL that do not accept our certificate say so in clear, though keys are agreed on (TLS 1.3): to the
+// library that is a record that cannot be opened.
+bool Handshake::has_alert_in_clear() const noexcept {
+  constexpr std::array<uint8_t, 6> kFatalAlert = {21, 3, 3, 0, 2, 2};
+  return std::ranges::equal(kFatalAlert, std::span(last_octets_).first<kFatalAlert.size()>());
+}
+
 std::string Handshake::describe_verdict(long verdict) const {
   const std::string_view whose = server_ ? "the client's certificate" : "its certificate";
+  // Where an issuer is not looked for any more the library has not found it.
+  const STACK_OF(X509)* const sent = SSL_get_peer_full_cert_chain(ssl_);
+  if (verdict == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY && sent != nullptr &&
+      static_cast<int>(sk_X509_num(sent)) > kVerifyDepth) {
+    verdict = X509_V_ERR_CERT_CHAIN_TOO_LONG;
+  }
   if (verdict == X509_V_ERR_HOSTNAME_MISMATCH || verdict == X509_V_ERR_IP_ADDRESS_MISMATCH) {
     const bssl::UniquePtr<X509> certificate(SSL_get_peer_certificate(ssl_));
     const std::string names = certificate ? describe_names(certificate.get()) : "another name";
@@ -231,7 +256,8 @@ std::string Handshake::describe_verdict(long verdict) const {
     case X509_V_ERR_CRL_HAS_EXPIRED: return fmt::format("{} cannot be checked: the revocation list has expired", whose);
     case X509_V_ERR_UNABLE_TO_GET_CRL:
       return fmt::format("{} cannot be checked: there is no revocation list of its issuer", whose);
-    case X509_V_ERR_CERT_CHAIN_TOO_LONG: return fmt::format("{} has more than 4 issuers above it", whose);
+    case X509_V_ERR_CERT_CHAIN_TOO_LONG:
+      return fmt::format("{} has more than {} issuers above it", whose, kVerifyDepth);
     case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
     case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:

@@ -4,6 +4,7 @@
 // kernel's.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -39,6 +40,9 @@ class Session {
   ssl_session_st* session_ = nullptr;
 };
 
+// What a peer speaks that does not speak TLS.
+enum class Cleartext : uint8_t { kNone, kHttp1, kHttp2 };
+
 class Handshake {
  public:
   enum class Progress : uint8_t {
@@ -66,6 +70,7 @@ class Handshake {
 
   // After kFailed: a sentence without a period.
   const std::string& failure() const noexcept { return failure_; }
+  Cleartext cleartext() const noexcept { return cleartext_; }
 
   // After kDone.
   Version version() const noexcept { return read_keys_.version; }
@@ -100,6 +105,7 @@ class Handshake {
   Progress finish();
   bool take_keys();
   bool take_keys_12(Cipher cipher);
+  bool has_alert_in_clear() const noexcept;
   std::string describe_verdict(long verdict) const;
 
   ssl_st* ssl_ = nullptr;
@@ -113,7 +119,9 @@ class Handshake {
   bool is_done_ = false;
   bool is_resumed_ = false;
   size_t certificate_ = 0;
-  std::string first_octets_;  // up to five: what a peer that does not speak TLS begins with
+  std::array<uint8_t, 7> last_octets_{};  // the size of an alert's record
+  std::string first_octets_;              // up to five: what a peer that does not speak TLS begins with
+  Cleartext cleartext_ = Cleartext::kNone;
   std::string host_;
   std::string failure_;
   TrafficKeys read_keys_;

@@ -13,6 +13,9 @@
 
 namespace ringway::tls {
 
+// Certificates above a peer's own, the trusted one among them.
+inline constexpr int kVerifyDepth = 4;
+
 // The library's oldest error as lower-case words; empties its queue. Empty if there is none.
 std::string take_library_error();
 

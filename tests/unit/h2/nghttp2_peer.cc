@@ -40,6 +40,7 @@ struct Nghttp2Peer::Callbacks {
       ++self.goaway_count;
       self.goaway_last_id = frame->goaway.last_stream_id;
       self.goaway_code = frame->goaway.error_code;
+      self.goaway_text.assign(reinterpret_cast<const char*>(frame->goaway.opaque_data), frame->goaway.opaque_data_len);
     } else if (frame->hd.type == NGHTTP2_PING && (frame->hd.flags & NGHTTP2_FLAG_ACK)) {
       ++self.ping_ack_count;
     }

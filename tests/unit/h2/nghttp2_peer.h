@@ -52,6 +52,7 @@ class Nghttp2Peer {
   uint32_t goaway_count = 0;
   int32_t goaway_last_id = 0;
   uint32_t goaway_code = 0;
+  std::string goaway_text;
   uint32_t ping_ack_count = 0;
   // What nghttp2 found wrong with our frames, beyond what ends the session.
   std::vector<std::string> complaints;

@@ -218,6 +218,50 @@ TEST_F(FirstBytes, SomethingElse) {
   EXPECT_EQ(rig->proxy->downstream_count(), 0u);
 }
 
+// Behind a handshake the same texts would send who reads them away from TLS.
+TEST_F(FirstBytes, InsideTls) {
+  const auto say_inside = [this](std::string_view bytes) {
+    Link& link = *rig->add_raw_client();
+    rig->proxy->secured(*rig->proxy->connections().find(link.handle), rig->now_ns);
+    rig->say(link, bytes);
+    EXPECT_TRUE(link.is_gone);
+    return link.raw;
+  };
+  EXPECT_EQ(say_inside("GET /shop HTTP/1.1\r\n\r\n"),
+            answer("505 HTTP Version Not Supported",
+                   "This port speaks HTTP/2 over TLS (gRPC), not HTTP/1. Try:\n"
+                   "  curl --http2 https://HOST:PORT/\n"
+                   "  grpcurl HOST:PORT list\n"
+                   "GET /healthz is answered over HTTP/1, too.\n"));
+  EXPECT_EQ(next_line(),
+            "client 192.0.2.7 speaks HTTP/1 ('GET /shop'), listener 127.0.0.1:1000 speaks HTTP/2 over TLS");
+  EXPECT_EQ(say_inside("GET /healthz HTTP/1.1\r\n\r\n"), answer("200 OK", "ok\n"));
+  say_inside(kTls);
+  EXPECT_EQ(next_line(), "client 192.0.2.7 speaks TLS inside TLS, listener 127.0.0.1:1000 speaks HTTP/2 over TLS");
+  say_inside("SSH-2.0-x\r\n");
+  EXPECT_EQ(next_line(),
+            "client 192.0.2.7 speaks neither HTTP nor TLS, its first bytes are 'SSH-2.0-x\r\n'; listener "
+            "127.0.0.1:1000 speaks HTTP/2 over TLS");
+}
+
+TEST_F(FirstBytes, WhoMissesTlsIsTold) {
+  const auto text_of = [](std::span<const uint8_t> bytes) {
+    return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  };
+  EXPECT_EQ(text_of(rig->proxy->answer_cleartext(tls::Cleartext::kHttp1)),
+            answer("400 Bad Request",
+                   "This port speaks TLS, and HTTP/2 (gRPC) inside it. Try:\n"
+                   "  curl --http2 https://HOST:PORT/\n"
+                   "  grpcurl HOST:PORT list, without -plaintext\n"));
+  Nghttp2Peer peer(h2::Role::kClient, {});
+  peer.send_request(grpc_request(), "", true);
+  peer.take_output();
+  EXPECT_TRUE(peer.receive(text_of(rig->proxy->answer_cleartext(tls::Cleartext::kHttp2))));
+  EXPECT_EQ(peer.goaway_code, uint32_t{NGHTTP2_INADEQUATE_SECURITY});
+  EXPECT_EQ(peer.goaway_text, "this port speaks TLS");
+  EXPECT_EQ(counters().cleartext_clients, 2u);
+}
+
 TEST_F(FirstBytes, WhatComesBehindItsEndIsNotLookedAt) {
   Link& link = *rig->add_raw_client();
   Connection& connection = *rig->proxy->connections().find(link.handle);

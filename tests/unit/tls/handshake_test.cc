@@ -383,18 +383,66 @@ TEST_F(HandshakeTest, ClientNamesWhatIsWrongWithAnEndpoint) {
               testing::HasSubstr("its certificate is from an unknown authority"));
 }
 
+// Above a certificate there may be four others, the root among them.
+TEST_F(HandshakeTest, ChainsHaveALimit) {
+  Issued above = root;
+  for (size_t issuers = 1; issuers <= 6; ++issuers) {
+    const Issued shown = files.issue(fmt::format("leaf{}", issuers), above, {.dns = {"shop.example"}});
+    const auto library = library_server(shown);
+    Peer peer(library.get());
+    SSL_set_accept_state(peer.ssl());
+    const auto context = ClientCredentials::create(client_options());
+    const auto ours = Handshake::connect(*context, "127.0.0.1", Session());
+    const bool is_done = shake(*ours, peer) == Handshake::Progress::kDone;
+    EXPECT_EQ(is_done ? "accepted" : ours->failure(),
+              issuers <= 4 ? "accepted" : "its certificate has more than 4 issuers above it")
+        << issuers;
+    above = files.issue(fmt::format("issuer{}", issuers), above, {.is_authority = true});
+  }
+}
+
+TEST_F(HandshakeTest, AnAlertInClearIsUnderstood) {
+  const auto context = ServerCredentials::create(server_options());
+  const auto library = library_client();
+  for (const size_t step : {size_t{1}, size_t{7}}) {
+    Peer peer(library.get());
+    SSL_set_connect_state(peer.ssl());
+    const auto ours = Handshake::accept(*context);
+    peer.advance();
+    std::vector<uint8_t> said = peer.take_output();
+    said.insert(said.end(), {21, 3, 3, 0, 2, 2, 48});
+    auto progress = ours->advance();
+    while (progress == Handshake::Progress::kWantsInput && !said.empty()) {
+      const size_t size = std::min({said.size(), size_t{ours->wanted_bytes()}, step});
+      ours->receive(std::span(said).first(size));
+      said.erase(said.begin(), said.begin() + static_cast<std::ptrdiff_t>(size));
+      progress = ours->advance();
+    }
+    EXPECT_EQ(progress, Handshake::Progress::kFailed);
+    EXPECT_EQ(ours->failure(),
+              "the client ended the handshake (TLS alert unknown_ca): it does not accept the certificate shown");
+  }
+}
+
 TEST_F(HandshakeTest, CleartextIsRecognised) {
   const auto context = ServerCredentials::create(server_options());
+  Cleartext speech = Cleartext::kNone;
   const auto failure_of = [&](std::string_view text) {
     const auto ours = Handshake::accept(*context);
     ours->advance();
     ours->receive({reinterpret_cast<const uint8_t*>(text.data()), std::min<size_t>(text.size(), ours->wanted_bytes())});
     EXPECT_EQ(ours->advance(), Handshake::Progress::kFailed);
+    speech = ours->cleartext();
     return ours->failure();
   };
   EXPECT_EQ(failure_of("PRI * HTTP/2.0\r\n"), "the client speaks HTTP/2 in cleartext");
-  EXPECT_EQ(failure_of("GET / HTTP/1.1\r\n"), "the client speaks HTTP/1 in cleartext");
+  EXPECT_EQ(speech, Cleartext::kHttp2);
+  for (const std::string_view method : {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT"}) {
+    EXPECT_EQ(failure_of(std::string(method) + " / HTTP/1.1\r\n"), "the client speaks HTTP/1 in cleartext");
+    EXPECT_EQ(speech, Cleartext::kHttp1) << method;
+  }
   EXPECT_EQ(failure_of("SSH-2.0"), "the client does not speak TLS (its first octets are \"SSH-2\")");
+  EXPECT_EQ(speech, Cleartext::kNone);
 }
 
 }  // namespace
