@@ -1,5 +1,6 @@
 #include "h2/field.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <cstring>
@@ -144,9 +145,17 @@ bool is_valid_authority(std::string_view authority) noexcept {
 }  // namespace
 
 bool is_grpc_content_type(std::string_view value) noexcept {
-  constexpr std::string_view kPrefix = "application/grpc";
-  if (!value.starts_with(kPrefix)) return false;
-  return value.size() == kPrefix.size() || value[kPrefix.size()] == '+' || value[kPrefix.size()] == ';';
+  constexpr std::string_view kType = "application/grpc";
+  constexpr std::string_view kBehind = "+;, \t";
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; };
+  if (!std::ranges::equal(value.substr(0, kType.size()), kType, {}, lower)) return false;
+  return value.size() == kType.size() || kBehind.find(value[kType.size()]) != std::string_view::npos;
+}
+
+bool is_grpc_content_type(const Field& content_type) noexcept {
+  if (content_type.record != nullptr) [[likely]]
+    return (content_type.flags & kFieldIsGrpc) != 0;
+  return is_grpc_content_type(content_type.value());
 }
 
 bool is_valid_meaning(KnownName name, std::string_view value) noexcept {

@@ -162,8 +162,10 @@ class FieldInterner {
 // … (RFC 9113 sections 8.2.2 and 8.3). Always true for names without such a rule.
 bool is_valid_meaning(KnownName name, std::string_view value) noexcept;
 
-// Content-Type is application/grpc, alone or followed by '+' or ';' (PROTOCOL-HTTP2.md, Content-Type).
+// Content-Type is application/grpc in letters of either case (RFC 9110 section 8.3.1), alone or followed by '+'
+// (PROTOCOL-HTTP2.md, Content-Type) or by what ends a media type: ';', ',', a space or a tab.
 bool is_grpc_content_type(std::string_view value) noexcept;
+bool is_grpc_content_type(const Field& content_type) noexcept;
 
 // 100 to 999, or 0.
 uint16_t parse_status(std::string_view value) noexcept;

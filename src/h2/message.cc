@@ -27,6 +27,7 @@ enum class Meaning : uint8_t {
   kPseudo,    // … at most once, and before all regular fields
   kForeign,   // a pseudo-field of another kind of message
   kContentLength,
+  kContentType,  // remembered is one of gRPC, if there are several
   kHost,        // two hosts let two readers disagree about where a request goes (RFC 9110 section 7.2)
   kRestricted,  // te: one value, and in requests alone; connection-specific fields: none (section 8.2.2)
   kUnknown,     // a name that is not in the list of known ones
@@ -53,7 +54,7 @@ constexpr Rules make_rules(MessageKind kind) noexcept {
   set(KnownName::kAuthority, of_request, offsetof(MessageHead, authority));
   set(KnownName::kStatus, of_response, offsetof(MessageHead, status_position));
   set(KnownName::kHost, Meaning::kHost, offsetof(MessageHead, host));
-  set(KnownName::kContentType, Meaning::kPosition, offsetof(MessageHead, content_type));
+  set(KnownName::kContentType, Meaning::kContentType, offsetof(MessageHead, content_type));
   set(KnownName::kGrpcTimeout, Meaning::kPosition, offsetof(MessageHead, grpc_timeout));
   set(KnownName::kGrpcStatus, Meaning::kPosition, offsetof(MessageHead, grpc_status));
   set(KnownName::kGrpcMessage, Meaning::kPosition, offsetof(MessageHead, grpc_message));
@@ -74,6 +75,12 @@ bool has_valid_meaning(const Field& field) noexcept {
   if (field.record != nullptr) [[likely]]
     return (field.flags & kFieldIsValid) != 0;
   return is_valid_meaning(field.known, field.value());
+}
+
+// Several of them are one too many (RFC 9110 section 8.3), and which one counts every reader decides for himself: a call
+// that one of them takes for gRPC is held to what gRPC calls are held to.
+bool is_overridden(const Field& content_type, uint16_t earlier) noexcept {
+  return earlier != 0 && !is_grpc_content_type(content_type);
 }
 
 // What is asked of a field beyond remembering its place.
@@ -137,7 +144,10 @@ bool check_message(MessageKind kind, std::span<const Field> fields, MessageHead&
       if (is_past_pseudo || place != 0 || !has_valid_meaning(field)) return false;
     } else {
       is_past_pseudo = true;
-      if (rule.meaning > Meaning::kPosition && !is_allowed(kind, field, rule.meaning, head)) return false;
+      if (rule.meaning > Meaning::kPosition) {
+        if (!is_allowed(kind, field, rule.meaning, head)) return false;
+        if (rule.meaning == Meaning::kContentType && is_overridden(field, place)) continue;
+      }
     }
     place = position;
   }
@@ -155,8 +165,9 @@ bool check_ordinary(MessageKind kind, std::span<const Field> fields, uint16_t po
   auto* const positions = reinterpret_cast<uint16_t*>(&head);
   for (const Field& field : fields) {
     const NameRule rule = rules[static_cast<size_t>(field.known)];
-    const bool is_ordinary =
-        rule.meaning <= Meaning::kPosition || (rule.meaning == Meaning::kUnknown && !field.name().starts_with(':'));
+    const bool is_ordinary = rule.meaning <= Meaning::kPosition ||
+                             (rule.meaning == Meaning::kUnknown && !field.name().starts_with(':')) ||
+                             (rule.meaning == Meaning::kContentType && head.content_type == 0);
     if (!is_ordinary) return false;
     positions[rule.offset] = position++;
   }

@@ -18,7 +18,7 @@ struct MessageHead {
   uint16_t authority = 0;
   uint16_t status_position = 0;
   uint16_t host = 0;
-  uint16_t content_type = 0;
+  uint16_t content_type = 0;  // of several one of gRPC, if there is one
   uint16_t grpc_timeout = 0;
   uint16_t grpc_status = 0;
   uint16_t grpc_message = 0;

@@ -20,12 +20,6 @@ bool has_client_certificate(const Exchange& exchange) noexcept {
   return exchange.downstream != nullptr && !exchange.downstream->client_certificate.empty();
 }
 
-bool is_grpc(const h2::Field& content_type) noexcept {
-  if (content_type.record != nullptr) [[likely]]
-    return (content_type.flags & h2::kFieldIsGrpc) != 0;
-  return h2::is_grpc_content_type(content_type.value());
-}
-
 // Of an authority, as certificates name it: without port, brackets and the dot of the root.
 std::string_view host_of(std::string_view authority) noexcept {
   if (authority.starts_with('[')) return authority.substr(1, authority.find(']') - 1);
@@ -93,7 +87,7 @@ template <typename FieldAt>
                                                         uint64_t now_ns) {
   const h2::MessageHead& head = memory_.head_of(event);
   exchange.is_head = head.is_head;
-  if (head.content_type != 0) exchange.is_grpc = is_grpc(field_at(head.content_type));
+  if (head.content_type != 0) exchange.is_grpc = h2::is_grpc_content_type(field_at(head.content_type));
   if (head.grpc_timeout != 0) {
     exchange.timeout_position = head.grpc_timeout;
     if (!set_deadline(exchange, field_at(head.grpc_timeout).value(), now_ns)) return false;

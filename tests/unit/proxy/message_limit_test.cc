@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
 #include "rig.h"
 #include "wire.h"
@@ -83,6 +84,25 @@ TEST_F(MessageLimit, Requests) {
   }
   EXPECT_EQ(refused(), 1u);
   EXPECT_EQ(rig.proxy->counters().retries, 0u);
+}
+
+// However the client says that it speaks gRPC, as long as some endpoint may read it so.
+TEST_F(MessageLimit, RequestsOfAnyContentTypeOfGrpc) {
+  const PlainList plain{{":method", "POST"}, {":scheme", "http"}, {":path", "/a.B/C"}, {":authority", "a"}};
+  const std::vector<std::vector<std::string>> cases{
+      {"Application/grpc"},          {"application/GRPC+proto"},        {"application/grpc ;x=1"},
+      {"application/grpc; x=1"},     {"application/grpc", "text/html"}, {"text/html", "application/grpc"},
+      {"application/grpc, text/html"}};
+  for (const std::vector<std::string>& types : cases) {
+    PlainList request = plain;
+    for (const std::string& type : types) request.push_back({"content-type", type});
+    // A list that is told anew, and then one that is known.
+    for (int use = 0; use < 3; ++use) {
+      const int32_t id = client.peer->send_request(request, grpc_message(kLimit + 1), true);
+      rig.run();
+      EXPECT_EQ(value_of(answer(id).headers, "grpc-message"), too_long("request", kLimit + 1)) << types.back();
+    }
+  }
 }
 
 // While the call waits for its endpoint.
