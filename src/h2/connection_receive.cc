@@ -25,6 +25,14 @@ bool expect_content(Stream& stream, const MessageHead& head, bool end_stream) no
   return !end_stream || stream.recv_length_left == 0;
 }
 
+// What an answer to a request depends on.
+void look_at_cut_list(std::span<const Field> fields, MessageHead& head) noexcept {
+  for (const Field& field : fields) {
+    if (field.known == KnownName::kMethod) head.is_head = field.value() == "HEAD";
+    if (field.known == KnownName::kContentType) head.is_grpc |= is_grpc_content_type(field);
+  }
+}
+
 }  // namespace
 
 void Connection::fail(ErrorCode code, std::string_view reason) {
@@ -407,18 +415,19 @@ Connection::Verdict Connection::decode_block(std::span<const uint8_t> octets, Me
   if (!block.is_valid) return Verdict::kUndecodable;
   event.fields_count = memory_->fields.size() - event.fields_first;
   event.literal_octets = block.literal_octets;
-  event.leading = nullptr;
+  event.leading = block.leading;
   if (block.is_too_large) [[unlikely]] {
     charge_large_list(octets.size());
     count_limit(block.has_large_field ? LimitKind::kField : LimitKind::kHeaderList);
     event.has_large_field = block.has_large_field;
+    look_at_cut_list(memory_->fields_of(event), head);
+    head.is_grpc |= block.dropped_grpc;
     return Verdict::kTooLarge;
   }
   if (block.is_malformed) return Verdict::kMalformed;
   const bool is_to_remember = BlockCache::takes(octets) && state == decoder_.state();
   std::span<Field> fields = memory_->own_fields_of(event);
   if (block.leading != nullptr) {
-    event.leading = block.leading;
     head = block.leading->head;
     const auto position = static_cast<uint16_t>(block.leading->count + 1);
     if (check_ordinary(kind, fields, position, head) && !is_to_remember) [[likely]]

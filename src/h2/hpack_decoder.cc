@@ -122,6 +122,7 @@ DecodedBlock HpackDecoder::decode(std::span<const uint8_t> block, const DecodeLi
     if (list_bytes > limits.list_bytes || out == out_max) [[unlikely]] {
       // The rest is decoded for the table's sake. The sum cannot wrap: it stops growing here.
       result.is_too_large = true;
+      result.dropped_grpc |= out->known == KnownName::kContentType && is_grpc_content_type(*out);
       list_bytes = limits.list_bytes + 1;
       continue;
     }

@@ -26,6 +26,7 @@ struct MessageHead {
   uint16_t status = 0;       // the number of a response, 100 to 999
   bool has_content_length = false;
   bool is_head = false;  // a request whose response has no content
+  bool is_grpc = false;  // of a list beyond the limit: a content-type of gRPC is in it, or was in what is left out
   uint64_t content_length = 0;
 };
 

@@ -54,7 +54,49 @@ TEST(HttpSemantics, ConnectIsNotImplemented) {
 
 TEST(HttpSemantics, ConnectWithTooLargeAListGetsNo200Either) {
   Call call({{":method", "CONNECT"}, {":authority", "a:1"}, {"x-large", std::string(17'000, 'x')}});
-  EXPECT_EQ(value_of(call.answer().headers, ":status"), "429");
+  EXPECT_EQ(value_of(call.answer().headers, ":status"), "431");
+}
+
+// What is asked for is known of the whole list, also of what is beyond the limit.
+TEST(HttpSemantics, TooLargeAListIsAnsweredAsItsContentTypeAsks) {
+  const PlainField large{"x-large", std::string(17'000, 'x')};
+  const PlainField after{"x-after", std::string(100, 'x')};
+  const PlainField grpc{"content-type", "application/grpc"};
+  const PlainField json{"content-type", "application/json"};
+  for (const PlainList& more : {PlainList{large, after}, PlainList{json, large, after}, PlainList{large, json, after}}) {
+    Call call(plain_request("POST", "/a", more));
+    EXPECT_EQ(value_of(call.answer().headers, ":status"), "431");
+    EXPECT_EQ(value_of(call.answer().headers, "grpc-status"), "(none)");
+    EXPECT_NE(call.answer().body.find("exceed"), std::string::npos);
+  }
+  for (const PlainList& more : {PlainList{grpc, large, after}, PlainList{large, grpc, after}, PlainList{large, grpc, json}}) {
+    Call call(plain_request("POST", "/a", more));
+    EXPECT_EQ(value_of(call.answer().headers, ":status"), "200");
+    EXPECT_EQ(value_of(call.answer().headers, "grpc-status"), "8");
+  }
+  Call head(plain_request("HEAD", "/a", {large, after}));
+  EXPECT_EQ(value_of(head.answer().headers, ":status"), "431");
+  EXPECT_EQ(head.answer().body, "");
+  EXPECT_TRUE(head.client.peer->complaints.empty());
+}
+
+// … also where it begins as one before did.
+TEST(HttpSemantics, TooLargeAListWithAKnownBeginning) {
+  Rig rig(Rig::plain_snapshot(1));
+  Link& client = rig.add_client();
+  const PlainField te{"te", "trailers"};
+  const PlainField user_agent{"user-agent", "u"};
+  for (const bool is_grpc : {true, false}) {
+    const PlainField type{"content-type", is_grpc ? "application/grpc" : "text/html"};
+    for (int use = 0; use < 3; ++use) {
+      const std::string large(use == 2 ? 17'000 : 10, 'x');
+      const PlainList more{type, te, user_agent, {"x-large", large}, {"x-" + std::to_string(use), "own"}};
+      const int32_t id = client.peer->send_request(plain_request("POST", "/a", more), "", true);
+      rig.run();
+      if (use < 2) continue;
+      EXPECT_EQ(value_of(client.peer->messages.at(id).headers, ":status"), is_grpc ? "200" : "431");
+    }
+  }
 }
 
 TEST(HttpSemantics, OptionsOfEverythingIsForwardedWhereAllPathsAre) {
