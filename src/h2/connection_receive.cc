@@ -20,7 +20,7 @@ bool is_plain_headers(FrameType type, uint8_t flags) noexcept {
 // False: content was announced and the message ends without (section 8.1.1). Some responses announce what another
 // request would have got, and never have any.
 bool expect_content(Stream& stream, const MessageHead& head, bool end_stream) noexcept {
-  const bool has_none = stream.is_head_request || head.status == 204 || head.status == 304;
+  const bool has_none = stream.is_head_request || has_no_content(head.status);
   stream.recv_length_left = has_none ? 0 : head.content_length;
   return !end_stream || stream.recv_length_left == 0;
 }

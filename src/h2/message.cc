@@ -156,7 +156,10 @@ bool check_message(MessageKind kind, std::span<const Field> fields, MessageHead&
     head.status = status.record != nullptr ? status.record->status : parse_status(status.value());
   }
   if (kind == MessageKind::kTrailers) return true;
-  if (kind == MessageKind::kResponse) return head.status != 0;
+  if (kind == MessageKind::kResponse) {
+    head.has_content_length |= has_no_content(head.status);
+    return head.status != 0;
+  }
   return head.method != 0 && is_valid_request(fields, head);
 }
 

@@ -22,13 +22,18 @@ struct MessageHead {
   uint16_t grpc_timeout = 0;
   uint16_t grpc_status = 0;
   uint16_t grpc_message = 0;
-  uint16_t client_cert = 0;  // x-forwarded-client-cert: of several the last
-  uint16_t status = 0;       // the number of a response, 100 to 999
-  bool has_content_length = false;
+  uint16_t client_cert = 0;         // x-forwarded-client-cert: of several the last
+  uint16_t status = 0;              // the number of a response, 100 to 999
+  bool has_content_length = false;  // also of a response that never has content, whatever it announces: 204, 304
   bool is_head = false;  // a request whose response has no content
   bool is_grpc = false;  // of a list beyond the limit: a content-type of gRPC is in it, or was in what is left out
   uint64_t content_length = 0;
 };
+
+// Whatever the request was (RFC 9110 sections 15.3.5 and 15.4.5).
+constexpr bool has_no_content(uint16_t status) noexcept {
+  return status == 204 || status == 304;
+}
 
 enum class MessageKind : uint8_t { kRequest, kResponse, kTrailers };
 

@@ -35,7 +35,7 @@ struct Stream : base::ListLink {  // the link is in its connection's list of str
   int32_t recv_window = 0;            // what the peer may still send
   uint32_t recv_owed = 0;             // received and passed on, not yet given back by WINDOW_UPDATE
   uint32_t drained_bytes = 0;         // taken from `pending` into a send since the owner last asked
-  bool is_head_request = false;       // client role: set by the owner, since its response has no content
+  bool is_head_request = false;       // client role: its response has no content
   bool has_received_headers = false;  // final response headers, or the request's
   bool has_received_end = false;
   bool has_sent_headers = false;
@@ -49,6 +49,12 @@ struct Stream : base::ListLink {  // the link is in its connection's list of str
   // Content-length against DATA (section 8.1.1); kNoLength: none was announced.
   static constexpr uint64_t kNoLength = UINT64_MAX;
   uint64_t recv_length_left = kNoLength;
+
+  // For the owner, of a request just opened (RFC 9110 section 9.3.2).
+  void set_head_request() noexcept {
+    is_head_request = true;
+    recv_length_left = 0;
+  }
 
   bool is_sendable() const noexcept {
     if (is_reset || has_sent_end) return false;

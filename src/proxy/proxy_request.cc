@@ -249,7 +249,8 @@ void Proxy::stop_waiting(Exchange& exchange) noexcept {
   exchange.attempt_bytes = 0;
   exchange.upstream = &upstream;
   exchange.upstream_stream = stream;
-  stream->is_head_request = exchange.is_head;
+  if (exchange.is_head) [[unlikely]]
+    stream->set_head_request();
   const bool has_more = !exchange.body.is_empty() || !exchange.trailers.is_empty();
   write_request_headers(exchange, upstream, *stream, exchange.is_body_complete && !has_more, now_ns);
   if (has_more) write_request_body(exchange, upstream, *stream);

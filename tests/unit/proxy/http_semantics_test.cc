@@ -133,6 +133,26 @@ TEST(HttpSemantics, AResponseToGetMayNotAnnounceWhatItHasNot) {
   EXPECT_EQ(call.rig.proxy->counters().local_replies[static_cast<size_t>(LocalReason::kUpstreamProtocol)], 1u);
 }
 
+// … whether it announces it or not; neither have some statuses (RFC 9110 section 6.4.1). DATA is forwarded to nobody.
+TEST(HttpSemantics, AResponseWithoutContentMayNotHaveSome) {
+  const auto expect_broken = [](std::string method, std::string_view status) {
+    Call call(plain_request(std::move(method), "/index.html"));
+    call.respond(wire::headers(1, wire::response_block(status), false) + wire::data(1, "content", true));
+    EXPECT_EQ(value_of(call.answer().headers, ":status"), status);
+    EXPECT_EQ(call.answer().body, "");
+    EXPECT_FALSE(call.answer().has_ended) << "must not look like success";
+    EXPECT_EQ(call.answer().close_code, uint32_t{NGHTTP2_INTERNAL_ERROR});
+    EXPECT_EQ(call.rig.proxy->counters().local_replies[static_cast<size_t>(LocalReason::kUpstreamProtocol)], 1u);
+  };
+  expect_broken("HEAD", "200");
+  expect_broken("HEAD", "404");
+  expect_broken("GET", "204");
+  expect_broken("GET", "304");
+  Call call(plain_request("GET", "/index.html"));
+  call.respond(wire::headers(1, wire::response_block("205"), false) + wire::data(1, "content", true));
+  EXPECT_EQ(call.answer().body, "content");
+}
+
 TEST(HttpSemantics, OurOwnAnswerToHeadHasNoContent) {
   config::Snapshot snapshot = Rig::plain_snapshot(1);
   snapshot.listeners[0].routes.clear();

@@ -86,7 +86,14 @@ void add_lengths(std::vector<Row>& rows, Role role) {
     add(of + "END_STREAM on HEADERS", response(id, true, status, four), kAccepted);
     add(of + "an empty end", response(id, false, status, four) + body("", true), kAccepted);
     add(of + "4 sent", response(id, false, status, four) + body("1234", true), malformed(id));
+    const std::string unannounced = std::string(status) + ", nothing announced, ";
+    add(unannounced + "END_STREAM on HEADERS", response(id, true, status), kAccepted);
+    add(unannounced + "an empty end", response(id, false, status) + body("", true), kAccepted);
+    add(unannounced + "trailers alone", response(id, false, status) + trailers(id), kAccepted);
+    add(unannounced + "4 sent", response(id, false, status) + body("1234", true), malformed(id));
+    add(unannounced + "5 sent and no end", response(id, false, status) + body("12345", false), malformed(id));
   }
+  add("205, nothing announced, 5 sent", response(id, false, "205") + body("12345", true), kAccepted);
   const auto head = Start::kHeadRequest;
   add("to HEAD, 4 announced, END_STREAM on HEADERS", response(kLast, true, "200", four), kAccepted, head);
   add("to HEAD, 4 announced, an empty end", response(kLast, false, "200", four) + wire::data(kLast, "", true),
@@ -94,6 +101,13 @@ void add_lengths(std::vector<Row>& rows, Role role) {
   add("to HEAD, 4 announced, trailers alone", response(kLast, false, "200", four) + trailers(kLast), kAccepted, head);
   add("to HEAD, 4 announced, 4 sent", response(kLast, false, "200", four) + wire::data(kLast, "1234", true),
       malformed(kLast), head);
+  add("to HEAD, nothing announced, END_STREAM on HEADERS", response(kLast, true), kAccepted, head);
+  add("to HEAD, nothing announced, an empty end", response(kLast, false) + wire::data(kLast, "", true), kAccepted, head);
+  add("to HEAD, nothing announced, trailers alone", response(kLast, false) + trailers(kLast), kAccepted, head);
+  add("to HEAD, nothing announced, 4 sent", response(kLast, false) + wire::data(kLast, "1234", true), malformed(kLast),
+      head);
+  add("to HEAD, nothing announced, 5 sent behind an informational response",
+      response(kLast, false, "103") + response(kLast, false) + wire::data(kLast, "12345", false), malformed(kLast), head);
   add("the length of an informational response is not that of the final one",
       response(id, false, "103", four) + response(id, false) + body("12345", true), kAccepted);
 }

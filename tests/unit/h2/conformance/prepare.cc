@@ -26,7 +26,7 @@ void prepare_client(Endpoint& client, bool has_head_request) {
   for (uint32_t id = kOpen; id <= kLast; id += 2) {
     Stream& stream = *client.connection.open_stream(nullptr);
     ASSERT_EQ(stream.id, id);
-    stream.is_head_request = has_head_request && id == kLast;
+    if (has_head_request && id == kLast) stream.set_head_request();
     client.send_headers(stream, wire::request_fields(), id == kOver || id == kAnswered);
   }
   client.receive(response(kEnded) + response(kOver) + response(kResponding, false) +
