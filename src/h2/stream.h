@@ -49,6 +49,7 @@ struct Stream : base::ListLink {  // the link is in its connection's list of str
   // Content-length against DATA (section 8.1.1); kNoLength: none was announced.
   static constexpr uint64_t kNoLength = UINT64_MAX;
   uint64_t recv_length_left = kNoLength;
+  bool lacks_content() const noexcept { return recv_length_left != kNoLength && recv_length_left != 0; }
 
   // For the owner, of a request just opened (RFC 9110 section 9.3.2).
   void set_head_request() noexcept {

@@ -79,8 +79,9 @@ struct Exchange : WaitLink, OwnedTimer {
   bool is_committed = false;     // response headers went downstream
   bool is_finished = false;      // both streams are gone; the slot goes at the end of the turn
   bool has_response_ended = false;
-  bool is_unsent = false;      // the attempt's connection broke before its HEADERS left
-  bool rst_after_end = false;  // tell the client to stop sending once the response has left
+  bool is_content_cut = false;  // of the response: octets of an announced content-length have not come, and will not
+  bool is_unsent = false;       // the attempt's connection broke before its HEADERS left
+  bool rst_after_end = false;   // tell the client to stop sending once the response has left
   uint8_t attempts = 0;
   uint8_t informational_count = 0;  // 1xx responses so far
   uint16_t failed_connects = 0;     // it waited for

@@ -70,7 +70,10 @@ void Proxy::pass_held_prefix(Exchange& exchange, uint64_t now_ns) {
 
 void Proxy::end_for_message_size(Exchange& exchange, std::string_view direction, uint32_t size, uint64_t now_ns) {
   count_limit(h2::LimitKind::kMessage);
-  if (exchange.is_committed && !exchange.response_cursor.is_at_boundary()) {
+  // What has come is not all passed on, so that an announced length will not be met.
+  const h2::Stream* const upstream_stream = exchange.upstream_stream;
+  const bool has_length = upstream_stream != nullptr && upstream_stream->recv_length_left != h2::Stream::kNoLength;
+  if (exchange.is_committed && (has_length || !exchange.response_cursor.is_at_boundary())) {
     // Inside a message of the response no trailers can follow; this code means RESOURCE_EXHAUSTED to the client.
     leave_endpoint(exchange, LocalReason::kMessageTooLarge, now_ns);
     exchange.grpc_status = static_cast<int16_t>(grpc::Status::kResourceExhausted);

@@ -57,6 +57,7 @@ void Proxy::on_informational(Exchange& exchange, const h2::Event& event, uint64_
 }
 
 void Proxy::release_upstream(Exchange& exchange, uint64_t now_ns) {
+  if (const h2::Stream* const stream = exchange.upstream_stream) exchange.is_content_cut = stream->lacks_content();
   close_upstream_stream(exchange, now_ns);
 }
 
@@ -252,7 +253,8 @@ void Proxy::leave_endpoint(Exchange& exchange, LocalReason reason, uint64_t now_
 }
 
 // Ends a call that has no response of the endpoint's to come: by a local reply, by trailers where a message has just
-// ended, else by a reset, so that it never looks like success (DESIGN 3.12).
+// ended, else by a reset, so that it never looks like success (DESIGN 3.12). A content-length that was passed on must
+// be kept (RFC 9113 section 8.1.1): where octets are missing no trailers can end the response.
 void Proxy::end_with(Exchange& exchange, grpc::Status status, LocalReason reason, std::string_view message,
                      uint64_t now_ns) {
   leave_endpoint(exchange, reason, now_ns);
@@ -263,7 +265,9 @@ void Proxy::end_with(Exchange& exchange, grpc::Status status, LocalReason reason
     reset_downstream(exchange, h2::ErrorCode::kCancel);
     return;
   }
-  if (exchange.is_committed && (!exchange.is_grpc || !exchange.response_cursor.is_at_boundary())) {
+  const bool may_have_trailers =
+      exchange.is_grpc && exchange.response_cursor.is_at_boundary() && !exchange.is_content_cut;
+  if (exchange.is_committed && !may_have_trailers) {
     exchange.grpc_status = static_cast<int16_t>(grpc::Status::kInternal);
     reset_downstream(exchange, h2::ErrorCode::kInternalError);
     return;

@@ -85,6 +85,90 @@ TEST_F(UpstreamLost, InsideAPrefix) {
   EXPECT_EQ(answer_after(grpc_message(9) + std::string(2, '\0')).close_code, uint32_t{NGHTTP2_INTERNAL_ERROR});
 }
 
+// A response that has announced 100 octets, of which that many have come when it has to be ended: unless they are all
+// there, trailers would make of it a malformed message (RFC 9113 section 8.1.1).
+class AnnouncedLength : public testing::Test {
+ protected:
+  void begin(size_t octets, const PlainList& more = {}) {
+    id = client.peer->send_request(grpc_request("/shop.Cart/Add", more), grpc_message(3), true);
+    rig.run();
+    PlainList headers = kGrpcResponse;
+    headers.push_back({"content-length", "100"});
+    Flow& flow = rig.open_response(rig.upstream(0), 1, headers);
+    rig.send(flow, grpc_message(octets - 5));
+    rig.run();
+  }
+  void expect_reset() {
+    const Nghttp2Peer::Message& answer = client.peer->messages.at(id);
+    EXPECT_TRUE(answer.is_closed);
+    EXPECT_FALSE(answer.has_ended);
+    EXPECT_TRUE(answer.trailers.empty());
+    EXPECT_EQ(answer.close_code, uint32_t{NGHTTP2_INTERNAL_ERROR});
+    EXPECT_EQ(rig.proxy->exchanges().live_count(), 0u);
+  }
+
+  Rig rig{Rig::plain_snapshot(1)};
+  Link& client{rig.add_client()};
+  int32_t id = 0;
+};
+
+TEST_F(AnnouncedLength, AndTheEndpointIsLost) {
+  begin(99);
+  rig.lose(rig.upstream(0), ECONNRESET);
+  rig.run();
+  expect_reset();
+}
+
+TEST_F(AnnouncedLength, AndTheDeadlineIsOver) {
+  begin(10, {{"grpc-timeout", "20m"}});
+  rig.pass(21 * base::kMillisecond_ns);
+  expect_reset();
+}
+
+TEST_F(AnnouncedLength, AndARuleIsBroken) {
+  begin(10);
+  rig.upstream(0).is_mute = true;
+  rig.say(rig.upstream(0), h2::wire::window_update(1, 0));
+  expect_reset();
+}
+
+TEST_F(AnnouncedLength, AndTheProxyShutsDown) {
+  begin(10);
+  rig.proxy->begin_drain(rig.now_ns);
+  rig.proxy->end_drain(rig.now_ns);
+  rig.run();
+  expect_reset();
+}
+
+TEST_F(AnnouncedLength, AndKept) {
+  begin(100);
+  rig.lose(rig.upstream(0), ECONNRESET);
+  rig.run();
+  const Nghttp2Peer::Message& answer = client.peer->messages.at(id);
+  EXPECT_EQ(answer.body.size(), 100u);
+  EXPECT_EQ(value_of(answer.trailers, "grpc-status"), "14");
+  EXPECT_TRUE(client.peer->complaints.empty());
+}
+
+// All of it has come, but the message is too long to be passed on.
+TEST(LocalReply, AnAnnouncedLengthWithAMessageBeyondItsLimit) {
+  config::Snapshot snapshot = Rig::plain_snapshot(1);
+  snapshot.limits.message_bytes = 50;
+  Rig rig(snapshot);
+  Link& client = rig.add_client();
+  const int32_t id = client.peer->send_request(grpc_request(), grpc_message(3), true);
+  rig.run();
+  PlainList headers = kGrpcResponse;
+  headers.push_back({"content-length", "100"});
+  Flow& flow = rig.open_response(rig.upstream(0), 1, headers);
+  rig.send(flow, grpc_message(10) + grpc_message(80));
+  rig.run();
+  const Nghttp2Peer::Message& answer = client.peer->messages.at(id);
+  EXPECT_EQ(answer.body, grpc_message(10));
+  EXPECT_FALSE(answer.has_ended);
+  EXPECT_EQ(answer.close_code, uint32_t{NGHTTP2_ENHANCE_YOUR_CALM});
+}
+
 class PendingLimit : public testing::TestWithParam<uint32_t> {};
 
 TEST_P(PendingLimit, Holds) {
