@@ -30,6 +30,7 @@ enum class LocalReason : uint8_t {
   kHeaderListTooLarge,
   kUpstreamLost,      // the connection broke while the call was on it
   kUpstreamProtocol,  // the endpoint broke a rule of HTTP/2
+  kUpstreamRefused,   // REFUSED_STREAM, and no further attempt
   kDraining,
   kShardFull,  // no slot for another exchange or stream
   kMalformed,  // grpc-timeout that is none

@@ -295,6 +295,7 @@ class Proxy {
   bool note_grpc_status(Exchange& exchange, const h2::Event& event) noexcept;
   void end_with_unknown_status(Exchange& exchange, const h2::Event& event, uint64_t now_ns);
   void on_upstream_reset(Exchange& exchange, h2::ErrorCode code, uint64_t now_ns);
+  void on_refused(Exchange& exchange, uint64_t now_ns);
   void on_upstream_broken(Exchange& exchange, const h2::Event& event, uint64_t now_ns);
   void on_upstream_lost(Exchange& exchange, std::string_view cause, uint64_t now_ns);
   void on_deadline(Exchange& exchange, uint64_t now_ns);

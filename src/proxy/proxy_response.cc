@@ -198,12 +198,27 @@ void Proxy::on_upstream_reset(Exchange& exchange, h2::ErrorCode code, uint64_t n
     return;
   }
   release_upstream(exchange, now_ns);
-  if (code == h2::ErrorCode::kRefusedStream) {
-    if (can_retry(exchange)) return retry(exchange, now_ns);
-    ++counters_.retries_denied;
-  }
+  if (code == h2::ErrorCode::kRefusedStream) return on_refused(exchange, now_ns);
   exchange.grpc_status = static_cast<int16_t>(grpc::status_of_reset(code));
   reset_downstream(exchange, code);
+}
+
+// An endpoint has not begun the call, as it says. The client cannot be told the same: of its request octets have gone
+// to endpoints, and what is behind REFUSED_STREAM is its decision, not that of its library, which would send all of it
+// again at once.
+void Proxy::on_refused(Exchange& exchange, uint64_t now_ns) {
+  if (can_retry(exchange)) return retry(exchange, now_ns);
+  ++counters_.retries_denied;
+  if (exchange.is_committed) {
+    // A response has begun all the same.
+    exchange.grpc_status = static_cast<int16_t>(grpc::Status::kInternal);
+    return reset_downstream(exchange, h2::ErrorCode::kInternalError);
+  }
+  const std::string_view why = exchange.attempts > 1      ? ", the second that was tried"
+                               : exchange.is_body_dropped ? ", and too much was sent to try another (limits.replay)"
+                                                          : "";
+  end_with(exchange, grpc::Status::kUnavailable, LocalReason::kUpstreamRefused,
+           Text("endpoint {} refused the stream{}", exchange.endpoint->name, why), now_ns);
 }
 
 // The endpoint broke a rule of HTTP/2 on this stream; its RST_STREAM has been queued.

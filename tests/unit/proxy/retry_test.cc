@@ -106,9 +106,33 @@ TEST(Retry, OnlyOnce) {
   refuse_stream(rig.upstream(1), 1);
   rig.run();
   EXPECT_TRUE(client.peer->messages.at(id).is_closed);
-  EXPECT_EQ(client.peer->messages.at(id).close_code, uint32_t{NGHTTP2_REFUSED_STREAM});
+  EXPECT_EQ(value_of(client.peer->messages.at(id).headers, "grpc-status"), "14");
+  EXPECT_EQ(value_of(client.peer->messages.at(id).headers, "grpc-message"),
+            "endpoint 127.0.0.1:1002 refused the stream, the second that was tried");
+  EXPECT_TRUE(client.of_type(kRst).empty());
   EXPECT_EQ(rig.proxy->counters().retries, 1u);
   EXPECT_EQ(rig.proxy->counters().retries_denied, 1u);
+  EXPECT_EQ(rig.proxy->counters().local_replies[static_cast<size_t>(LocalReason::kUpstreamRefused)], 1u);
+}
+
+// What is told is told in the client's terms, and an upload that goes on is stopped.
+TEST(Retry, ARefusalThatStandsIs503WithoutGrpc) {
+  Rig rig(Rig::plain_snapshot(1));
+  Link& client = rig.add_client();
+  Flow& request = rig.open_request(
+      client, {{":method", "PUT"}, {":scheme", "http"}, {":path", "/page"}, {":authority", "shop.example"}});
+  rig.send(request, "begun");
+  rig.run();
+  for (const int32_t attempt : {1, 3}) {
+    refuse_stream(rig.upstream(0), attempt);
+    rig.run();
+  }
+  const auto& answer = client.peer->messages.at(request.id);
+  EXPECT_EQ(value_of(answer.headers, ":status"), "503");
+  EXPECT_EQ(answer.body, "endpoint 127.0.0.1:1001 refused the stream, the second that was tried\n");
+  ASSERT_EQ(client.of_type(kRst).size(), 1u);
+  EXPECT_EQ(client.of_type(kRst)[0].word, uint32_t{NGHTTP2_NO_ERROR});
+  EXPECT_EQ(rig.proxy->exchanges().live_count(), 0u);
 }
 
 TEST(Retry, OtherResetsAreNotRetried) {
@@ -148,6 +172,9 @@ TEST(Retry, ACallAboveTheLastIdOfAGoawayIsRetriedAndTheOthersStay) {
   EXPECT_TRUE(first.is_gone) << "and then it is closed";
 }
 
+constexpr const char* kTooMuchSent =
+    "endpoint 127.0.0.1:1001 refused the stream, and too much was sent to try another (limits.replay)";
+
 class ReplayLimit : public testing::TestWithParam<int> {};
 
 TEST_P(ReplayLimit, HoldsToTheOctet) {
@@ -167,7 +194,7 @@ TEST_P(ReplayLimit, HoldsToTheOctet) {
   if (is_within) {
     EXPECT_EQ(rig.upstream(1).peer->messages.at(1).body, body);
   } else {
-    EXPECT_EQ(client.peer->messages.at(id).close_code, uint32_t{NGHTTP2_REFUSED_STREAM});
+    EXPECT_EQ(value_of(client.peer->messages.at(id).headers, "grpc-message"), kTooMuchSent);
   }
 }
 
@@ -194,7 +221,7 @@ TEST_P(ReplayLimit, HoldsOnOpenConnections) {
     EXPECT_EQ(rig.upstream(1).peer->messages.at(3).body, body);
   } else {
     EXPECT_TRUE(Rig::calls(rig.upstream(1)).empty());
-    EXPECT_EQ(client.peer->messages.at(id).close_code, uint32_t{NGHTTP2_REFUSED_STREAM});
+    EXPECT_EQ(value_of(client.peer->messages.at(id).headers, "grpc-message"), kTooMuchSent);
   }
 }
 
@@ -276,7 +303,9 @@ TEST(Retry, NotAfterTheResponseHasBegun) {
   refuse_stream(first, 1);
   rig.run();
   EXPECT_TRUE(client.peer->messages.at(id).is_closed);
-  EXPECT_EQ(client.of_type(kRst).size(), 1u);
+  // REFUSED_STREAM would tell the client that nothing had happened.
+  ASSERT_EQ(client.of_type(kRst).size(), 1u);
+  EXPECT_EQ(client.of_type(kRst)[0].word, uint32_t{NGHTTP2_INTERNAL_ERROR});
   EXPECT_FALSE(rig.has_upstream(1));
 }
 
