@@ -105,6 +105,7 @@ void write_cell(JsonWriter& json, const Cell& cell) {
   json.value("generator_cpu_s", report.cpu_s);
   json.value("generator_is_bottleneck", report.is_bottleneck);
   json.value("proxy_cpu_s", static_cast<double>(cell.proxy.cpu_ns) * 1e-9);
+  if (cell.records_us) json.value("records_us_per_request", *cell.records_us);
   json.value("proxy_context_switches", cell.proxy.switches);
   json.value("wall_s", cell.wall_s);
   json.value("machine_busy_s", cell.machine_busy_s);

@@ -9,6 +9,7 @@
 
 #include "base/units.h"
 #include "failure.h"
+#include "record_cost.h"
 #include "statistics.h"
 
 namespace ringway::bench {
@@ -198,6 +199,11 @@ void Runner::measure(const Group& group, const Arm& arm, std::optional<double> k
   cell.machine_busy_s = machine.busy_s - machine_before.busy_s;
   cell.machine_stolen_s = machine.stolen_s - machine_before.stolen_s;
   cell.ours_busy_s = static_cast<double>(cell.proxy.cpu_ns + origin.cpu_ns) * 1e-9 + cell.report.cpu_s;
+  if (arm.is_tls && arm.handshakes == Handshakes::kNone) {
+    // An octet passes the proxy's TLS once: half of them are opened, half are sealed.
+    const double bytes = static_cast<double>(cell.report.bytes) / static_cast<double>(cell.report.succeeded);
+    cell.records_us = seal_and_open_ns_per_byte(bytes_of_record(bytes, load.streams)) * bytes / 2 / 1000;
+  }
   if (proxy) cell.counters = parse_counters(proxy->stop());
 }
 

@@ -22,8 +22,10 @@ struct Cell {
   Report report;
   Usage proxy;                             // during the measured run; zero for direct
   std::map<std::string, double> counters;  // ringway's own, of its whole life
-  double wall_s = 0;                       // from before the generator's start to after its end, as are the next three
-  double machine_busy_s = 0;               // of all CPUs
+  // CPU time, for each call, of sealing and opening its octets once, by themselves; with TLS alone.
+  std::optional<double> records_us;
+  double wall_s = 0;          // from before the generator's start to after its end, as are the next three
+  double machine_busy_s = 0;  // of all CPUs
   double machine_stolen_s = 0;
   double ours_busy_s = 0;  // the proxy, the origin and the generator: the rest of machine_busy_s is foreign
   std::string proxy_command;

@@ -33,7 +33,8 @@ constexpr std::array kHandshakes{std::pair{Handshakes::kFull, std::string_view("
 constexpr std::array kRatioMetrics{std::pair{Metric::kCpuPerRequest, std::string_view("cpu_per_request_vs_")},
                                    std::pair{Metric::kCpuPerRequest, std::string_view("cpu_vs_")},
                                    std::pair{Metric::kCpuPerByte, std::string_view("cpu_per_byte_vs_")},
-                                   std::pair{Metric::kMeanLatency, std::string_view("mean_latency_vs_")}};
+                                   std::pair{Metric::kMeanLatency, std::string_view("mean_latency_vs_")},
+                                   std::pair{Metric::kRecordCosts, std::string_view("record_costs_above_")}};
 constexpr std::array kCountMetrics{std::pair{Metric::kEntersPerRequest, std::string_view("enters_per_request")},
                                    std::pair{Metric::kSendsPerRequest, std::string_view("sends_per_request")}};
 
@@ -205,6 +206,8 @@ Limit parse_limit(const Reader& reader, const YAML::Node& key, const YAML::Node&
     limit.against = limit.key.substr(prefix.size());
     const Arm* against = scenario.find_arm(limit.against);
     if (against == nullptr) reader.fail(key, fmt::format("{}: the scenario has no arm '{}'", limit.key, limit.against));
+    if (metric == Metric::kRecordCosts && !arm.is_tls)
+      reader.fail(key, fmt::format("{}: arm {} has no TLS", limit.key, arm.name));
     const bool needs_proxy = metric != Metric::kMeanLatency;
     if (needs_proxy && (against->kind == ArmKind::kDirect || arm.kind == ArmKind::kDirect)) {
       reader.fail(key, fmt::format("{}: the direct arm has no proxy whose CPU time could be compared", limit.key));

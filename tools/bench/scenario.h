@@ -38,7 +38,7 @@ struct Arm {
   std::vector<std::string> arguments;  // appended to the arm's command line
 };
 
-enum class Metric { kCpuPerRequest, kCpuPerByte, kMeanLatency, kEntersPerRequest, kSendsPerRequest };
+enum class Metric { kCpuPerRequest, kCpuPerByte, kMeanLatency, kEntersPerRequest, kSendsPerRequest, kRecordCosts };
 
 // "This figure of this arm is at most `value`", where `against` is the arm it is divided by (empty for counts).
 struct Limit {

@@ -59,13 +59,17 @@ std::optional<double> enters(const Cell& cell) {
 std::optional<double> sends(const Cell& cell) {
   return counter_per_request(cell, "sends");
 }
+std::optional<double> records_us(const Cell& cell) {
+  return cell.records_us;
+}
 std::optional<double> rate_achieved(const Cell& cell) {
   return cell.report.rate_achieved;
 }
 
 Figure figure_of(Metric metric) {
   switch (metric) {
-    case Metric::kCpuPerRequest: return cpu_us;
+    case Metric::kCpuPerRequest:
+    case Metric::kRecordCosts: return cpu_us;
     case Metric::kCpuPerByte: return cpu_per_byte;
     case Metric::kMeanLatency: return mean_latency;
     case Metric::kEntersPerRequest: return enters;
@@ -163,7 +167,12 @@ Verdict judge(const Group& group, const Limit& limit) {
   }
   const Figure figure = figure_of(limit.metric);
   Series series = series_of(group, limit.arm, figure);
-  if (!limit.against.empty()) series = paired_ratio(series, series_of(group, limit.against, figure));
+  const Series other = series_of(group, limit.against, figure);
+  if (limit.metric == Metric::kRecordCosts) {
+    series = paired_ratio(paired_difference(series, other), series_of(group, limit.arm, records_us));
+  } else if (!limit.against.empty()) {
+    series = paired_ratio(series, other);
+  }
   verdict.measured = interval_of(series);
   if (!verdict.measured) {
     verdict.outcome = Verdict::Outcome::kFails;

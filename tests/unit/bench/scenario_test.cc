@@ -72,6 +72,17 @@ TEST(Scenario, RefusesTlsThatCannotBe) {
             "s.yaml:3:36: streams: must be 1 where handshakes are measured");
 }
 
+TEST(Scenario, HoldsRecordCostsAgainstCleartext) {
+  const std::string start = "name: x\narms: [{kind: ringway, tls: true}, {name: clear, kind: ringway}]\n";
+  const std::string shapes = "shapes: [{connections: 1, streams: 1, duration: 1s, limits: {";
+  const Scenario scenario = parse_scenario(start + shapes + "ringway: {record_costs_above_clear: 1.5}}}]\n", "s.yaml");
+  ASSERT_EQ(scenario.shapes[0].limits.size(), 1U);
+  EXPECT_EQ(scenario.shapes[0].limits[0].metric, Metric::kRecordCosts);
+  EXPECT_EQ(scenario.shapes[0].limits[0].against, "clear");
+  EXPECT_EQ(error_of(start + shapes + "clear: {record_costs_above_ringway: 1.5}}}]\n"),
+            "s.yaml:3:70: record_costs_above_ringway: arm clear has no TLS");
+}
+
 TEST(Scenario, ReadsEveryKey) {
   const Scenario scenario = parse_scenario(
       "name: full\ndescription: all of it\nmessage_bytes: 64\nstream_messages: 3\npipelined: true\nendpoints: "

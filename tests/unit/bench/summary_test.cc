@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "record_cost.h"
+
 namespace ringway::bench {
 namespace {
 
@@ -45,6 +47,29 @@ const Row& row(const Summary& summary, const std::string& arm) {
 
 Limit limit(const std::string& key, Metric metric, const std::string& against, double value) {
   return {.arm = "ringway", .key = key, .metric = metric, .against = against, .value = value};
+}
+
+// 12 us with TLS against 10 us without, and 1.6 us for the records by themselves: 1.25 of their costs above it.
+TEST(Summary, HoldsTlsAgainstTheCostOfItsRecords) {
+  Group group = drifting_group(1.2);
+  for (Cell& one : group.cells) {
+    if (one.arm == "ringway") one.records_us = 1.6 * (1 + 0.1 * one.round);
+  }
+  group.shape.limits = {limit("record_costs_above_relay", Metric::kRecordCosts, "relay", 1.5)};
+  Summary summary = summarise(group, "");
+  ASSERT_EQ(summary.verdicts.size(), 1U);
+  EXPECT_EQ(summary.verdicts[0].outcome, Verdict::Outcome::kHolds);
+  EXPECT_NEAR(summary.verdicts[0].measured->median, 1.25, 1e-6);
+  group.shape.limits[0].value = 1.2;
+  summary = summarise(group, "");
+  EXPECT_EQ(summary.verdicts[0].outcome, Verdict::Outcome::kFails);
+}
+
+TEST(RecordCost, IsOfTheCallsInFlight) {
+  EXPECT_EQ(bytes_of_record(100, 32), 1600U);
+  EXPECT_EQ(bytes_of_record(1'000'000, 32), 16'384U);
+  EXPECT_EQ(bytes_of_record(0, 1), 1U);
+  EXPECT_GT(seal_and_open_ns_per_byte(64), 0);
 }
 
 TEST(Summary, PairsRatiosAndDifferencesByRound) {
