@@ -128,20 +128,43 @@ std::string format_cpu_list(std::span<const uint32_t> cpus) {
   return text;
 }
 
+namespace {
+
+// How many octets the character of UTF-8 at the beginning of `text` has, if it may be shown: no control character, and
+// in its shortest form (RFC 3629 section 3). Else 0.
+size_t shown_size(std::string_view text) {
+  const auto octet = [text](size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned first = octet(0);
+  if (first < 0x80) return first < 0x20 || first == 0x7f ? 0 : 1;
+  const size_t size = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+  if (first < 0xc2 || first > 0xf4 || text.size() < size) return 0;
+  uint32_t character = first & (0xffu >> (size + 1));
+  for (size_t i = 1; i < size; ++i) {
+    if ((octet(i) & 0xc0) != 0x80) return 0;
+    character = character << 6 | (octet(i) & 0x3f);
+  }
+  const bool is_too_long = (size == 3 && character < 0x800) || (size == 4 && character < 0x10000);
+  const bool is_surrogate = character >= 0xd800 && character < 0xe000;
+  return character < 0xa0 || is_too_long || is_surrogate || character > 0x10ffff ? 0 : size;
+}
+
+}  // namespace
+
 std::string quote(std::string_view text) {
   std::string quoted = "'";
-  size_t length = std::min(text.size(), kQuotedLength);
-  // Not in the middle of a UTF-8 sequence.
-  while (length < text.size() && length > 0 && (static_cast<unsigned char>(text[length]) & 0xc0) == 0x80) --length;
-  for (const char byte : text.substr(0, length)) {
-    const auto value = static_cast<unsigned char>(byte);
-    if (value < 0x20 || value == 0x7f) {
-      fmt::format_to(std::back_inserter(quoted), "\\x{:02x}", value);
+  size_t done = 0;
+  while (done < text.size()) {
+    const size_t size = shown_size(text.substr(done));
+    // Never a part of a character.
+    if (done + std::max(size, size_t{1}) > kQuotedLength) break;
+    if (size == 0) {
+      fmt::format_to(std::back_inserter(quoted), "\\x{:02x}", static_cast<unsigned char>(text[done]));
     } else {
-      quoted += byte;
+      quoted += text.substr(done, size);
     }
+    done += std::max(size, size_t{1});
   }
-  return quoted + (text.size() > length ? "…'" : "'");
+  return quoted + (done < text.size() ? "…'" : "'");
 }
 
 }  // namespace ringway::config

@@ -26,7 +26,7 @@ std::string format_bytes(uint64_t bytes);
 std::string format_duration(uint64_t duration_ns);
 std::string format_cpu_list(std::span<const uint32_t> cpus);
 
-// 'text' for a message: control characters escaped, cut where it is long.
+// 'text' for a message: control characters and what is no UTF-8 escaped, cut where it is long.
 std::string quote(std::string_view text);
 
 }  // namespace ringway::config

@@ -124,6 +124,16 @@ TEST(Values, PrintedValuesReadBack) {
 TEST(Values, QuotedTextStaysOnOneShortLine) {
   EXPECT_EQ(quote("plain"), "'plain'");
   EXPECT_EQ(quote("a\nb\x7f"), "'a\\x0ab\\x7f'");
+  EXPECT_EQ(quote("ä€😀"), "'ä€😀'");
+  EXPECT_EQ(quote("a\xff\xfe"
+                  "b"),
+            "'a\\xff\\xfeb'")
+      << "no UTF-8";
+  EXPECT_EQ(quote("\xe2\x82"), "'\\xe2\\x82'") << "the beginning of a character";
+  EXPECT_EQ(quote("\xc0\xaf"), "'\\xc0\\xaf'") << "longer than it need be";
+  EXPECT_EQ(quote("\xed\xa0\x80"), "'\\xed\\xa0\\x80'") << "half of a pair";
+  EXPECT_EQ(quote("\xf4\x90\x80\x80"), "'\\xf4\\x90\\x80\\x80'") << "beyond the last character";
+  EXPECT_EQ(quote("\xc2\x9b"), "'\\xc2\\x9b'") << "a terminal may take it for a command";
   EXPECT_EQ(quote(std::string(80, 'x')), "'" + std::string(80, 'x') + "'");
   EXPECT_EQ(quote(std::string(81, 'x')), "'" + std::string(80, 'x') + "…'");
   EXPECT_EQ(quote(std::string(79, 'x') + "äz"), "'" + std::string(79, 'x') + "…'") << "not inside a character";
