@@ -261,10 +261,13 @@ void read_cluster(const Element& element, Draft& draft, Report& report) {
   draft.clusters.push_back(std::move(cluster));
 }
 
+constexpr std::string_view kListenersWords =
+    "a list of at least one {address, proxy_protocol, allow, deny, tls, forwarded, routes}";
+
 }  // namespace
 
 void read_listeners(const Element& list, Draft& draft, Report& report) {
-  for (const Element& item : items(list, report, "a list of at least one {address, tls, forwarded, routes}")) {
+  for (const Element& item : items(list, report, kListenersWords)) {
     read_listener(item, draft, report);
   }
 }

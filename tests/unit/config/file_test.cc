@@ -238,7 +238,9 @@ TEST(File, MistakesInListeners) {
        "[10.0.0.0/8]"},
       {"  - {address: 127.0.0.1:1, routes: [{cluster: a}], allow: []}",
        "3:59: listeners[0].allow: the list is empty, allowed: a list of at least one network, as [10.0.0.0/8]"},
-      {"  []", "3:3: listeners: the list is empty, allowed: a list of at least one {address, tls, forwarded, routes}"},
+      {"  []",
+       "3:3: listeners: the list is empty, allowed: a list of at least one {address, proxy_protocol, allow, deny, tls, "
+       "forwarded, routes}"},
   };
   for (const auto& [text, report] : mistakes) expect_report(a + text, report);
   // Port 0 is another port each time.
