@@ -424,6 +424,10 @@ void Proxy::finish_drain_step(Connection& connection, uint64_t now_ns) {
 
 void Proxy::close_if_drained(Connection& connection, uint64_t now_ns) {
   if (connection.state != ConnectionState::kDraining || connection.h2.stream_count() != 0) return;
+  // Also who has said it himself is told what was processed (RFC 9113 section 6.8).
+  if (!connection.is_upstream() && !connection.h2.has_sent_goaway()) {
+    connection.h2.send_goaway(connection.h2.last_peer_stream_id(), h2::ErrorCode::kNoError, "");
+  }
   begin_closing(connection, now_ns);
 }
 

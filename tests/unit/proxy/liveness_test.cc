@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "rig.h"
+#include "wire.h"
 
 namespace ringway::proxy {
 namespace {
@@ -191,6 +192,27 @@ TEST_F(StreamLimit, AConnectionThatBreaksARuleLeavesNobodyWaiting) {
   rig.connect(rig.wanted[0]);
   rig.run();
   EXPECT_EQ(rig.upstream(0).peer->messages.at(1).body, "second");
+}
+
+// Also who goes of himself is told what was processed (RFC 9113 section 6.8), at once or when his last call is over.
+TEST(Drain, AClientThatSaysGoawayIsToldOne) {
+  for (const bool has_call : {false, true}) {
+    Rig rig(Rig::plain_snapshot(1));
+    Link& client = rig.add_client();
+    if (has_call) {
+      client.peer->send_request(grpc_request(), grpc_message(3), true);
+      rig.run();
+    }
+    rig.say(client, h2::wire::goaway(0, h2::ErrorCode::kNoError));
+    if (has_call) {
+      EXPECT_TRUE(client.of_type(kGoaway).empty());
+      rig.upstream(0).peer->send_response(1, kGrpcResponse, grpc_message(1), kGrpcOk);
+      rig.run();
+    }
+    ASSERT_EQ(client.of_type(kGoaway).size(), 1u);
+    EXPECT_EQ(client.of_type(kGoaway)[0].word, has_call ? 1u : 0u);
+    EXPECT_TRUE(client.is_gone);
+  }
 }
 
 TEST(Drain, TwoGoawaysAndNoCallIsLost) {
