@@ -113,7 +113,11 @@ Invocation load(int argc, const char* const* argv, const Host& host) {
     case Task::kVersion: return printed("ringway " RINGWAY_VERSION "\n");
     case Task::kPrintLimits: return printed(limits_page());
     case Task::kDoctor: {
-      const io::Probe probe = io::probe();
+      io::Probe probe = io::probe();
+      // Asking loads the modules, if need be.
+      for (io::Finding& finding : kernel_tls_findings(tls::find_kernel_support())) {
+        probe.findings.push_back(std::move(finding));
+      }
       return printed(doctor_table(probe), probe.can_run ? 0 : kCannotRun);
     }
     case Task::kRun:

@@ -356,14 +356,6 @@ Finding congestion_finding() {
   return {"TCP congestion control", Verdict::kInformation, value.empty() ? "not visible" : value, ""};
 }
 
-// Reads the list instead of asking a socket for the protocol, because asking loads the module.
-Finding tls_finding() {
-  const std::string listed = " " + first_line("/proc/sys/net/ipv4/tcp_available_ulp") + " ";
-  const bool is_there = listed.find(" tls ") != std::string::npos;
-  return {"kernel TLS module", Verdict::kInformation, is_there ? "present" : "not loaded",
-          is_there ? "" : "not needed by this version, which forwards cleartext"};
-}
-
 }  // namespace
 
 Probe probe() {
@@ -380,7 +372,6 @@ Probe probe() {
   found.findings.push_back(somaxconn_finding());
   add_cpus(found);
   found.findings.push_back(congestion_finding());
-  found.findings.push_back(tls_finding());
   return found;
 }
 

@@ -10,6 +10,7 @@
 #include <sys/utsname.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
@@ -95,6 +96,36 @@ Pair connect_to_self() {
   return pair;
 }
 
+// False: the others need not be tried.
+bool try_cipher(Cipher cipher, KernelSupport& found) {
+  const Pair pair = connect_to_self();
+  if (!pair.far.is_open()) {
+    found.cause = fmt::format("it cannot be tried: {}", io::describe(io::error_from_errno(errno)));
+    return false;
+  }
+  if (const io::Error error = attach_kernel_tls(pair.near.get())) {
+    found.cause = error.code == ENOENT
+                      ? "the kernel has no module tls, or it is not loaded: modprobe tls (at boot: a file in "
+                        "/etc/modules-load.d)"
+                      : fmt::format("the kernel refuses it: {}", io::describe(error));
+    return false;
+  }
+  // Of AES-256 are the hash's 48 octets.
+  const std::array<uint8_t, 48> secret{};
+  const TrafficKeys keys = keys_of_secret(cipher, std::span(secret).first(cipher == Cipher::kAes256Gcm ? 48 : 32));
+  const auto index = static_cast<size_t>(cipher);
+  found.receive_ciphers[index] = !give_keys(pair.near.get(), Direction::kReceive, keys);
+  const io::Error refused = give_keys(pair.near.get(), Direction::kSend, keys);
+  found.send_ciphers[index] = !refused;
+  if (cipher != Cipher::kAes128Gcm) return true;
+  if (refused) {
+    found.cause = refused.code == ENOENT ? "the kernel has no AES-GCM: modprobe gcm"
+                                         : fmt::format("the kernel refuses keys: {}", io::describe(refused));
+  }
+  found.can_rekey = !refused && !give_keys(pair.near.get(), Direction::kSend, updated(keys));
+  return true;
+}
+
 }  // namespace
 
 bool is_release_at_least(std::string_view release, unsigned major, unsigned minor, unsigned patch) noexcept {
@@ -114,27 +145,11 @@ KernelSupport find_kernel_support() {
   KernelSupport found;
   found.release = kernel_release();
   found.is_sound = is_release_at_least(found.release, 6, 12, 44);
-  const Pair pair = connect_to_self();
-  if (!pair.far.is_open()) {
-    found.cause = fmt::format("it cannot be tried: {}", io::describe(io::error_from_errno(errno)));
-    return found;
+  for (const Cipher cipher : {Cipher::kAes128Gcm, Cipher::kAes256Gcm, Cipher::kChaCha20Poly1305}) {
+    if (!try_cipher(cipher, found)) break;
   }
-  if (const io::Error error = attach_kernel_tls(pair.near.get())) {
-    found.cause = error.code == ENOENT
-                      ? "the kernel has no module tls, or it is not loaded: modprobe tls (at boot: a file in "
-                        "/etc/modules-load.d)"
-                      : fmt::format("the kernel refuses it: {}", io::describe(error));
-    return found;
-  }
-  const TrafficKeys keys = keys_of_secret(Cipher::kAes128Gcm, std::array<uint8_t, 32>{});
-  found.can_receive = !give_keys(pair.near.get(), Direction::kReceive, keys);
-  const io::Error refused = give_keys(pair.near.get(), Direction::kSend, keys);
-  found.can_send = !refused;
-  if (refused) {
-    found.cause = refused.code == ENOENT ? "the kernel has no AES-GCM: modprobe gcm"
-                                         : fmt::format("the kernel refuses keys: {}", io::describe(refused));
-  }
-  found.can_rekey = found.can_send && !give_keys(pair.near.get(), Direction::kSend, updated(keys));
+  found.can_send = found.send_ciphers[static_cast<size_t>(Cipher::kAes128Gcm)];
+  found.can_receive = found.receive_ciphers[static_cast<size_t>(Cipher::kAes128Gcm)];
   return found;
 }
 

@@ -2,6 +2,7 @@
 // data, and what this kernel can do. Of TLS 1.3 alone. The order and every result here were tried on Linux 6.1 to 7.2.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -17,12 +18,14 @@ enum class Direction : uint8_t { kSend, kReceive };
 
 // Found once, on any thread.
 struct KernelSupport {
-  bool can_send = false;     // TLS_TX was accepted
-  bool can_receive = false;  // TLS_RX was accepted
-  bool can_rekey = false;    // new keys behind a KeyUpdate (Linux 6.14)
-  bool is_sound = false;     // holds the fixes without which ringway does not choose it by itself (Linux 6.12.44)
-  std::string release;       // of the kernel
-  std::string cause;         // why it can do nothing, and the cure; empty if it can send
+  std::array<bool, kCipherCount> send_ciphers{};     // TLS_TX was accepted
+  std::array<bool, kCipherCount> receive_ciphers{};  // TLS_RX was accepted
+  bool can_send = false;                             // AES-128-GCM, which most connections have
+  bool can_receive = false;
+  bool can_rekey = false;  // new keys behind a KeyUpdate (Linux 6.14)
+  bool is_sound = false;   // holds the fixes without which ringway does not choose it by itself (Linux 6.12.44)
+  std::string release;     // of the kernel
+  std::string cause;       // why it can do nothing, and the cure; empty if it can send
 };
 
 // Tries it on a connection to itself over the loopback device. Loads the module where that is allowed.

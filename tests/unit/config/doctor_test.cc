@@ -9,6 +9,7 @@
 #include "io/probe.h"
 #include "io/ring.h"
 #include "reading.h"
+#include "tls/kernel.h"
 
 namespace ringway::config {
 namespace {
@@ -36,7 +37,7 @@ TEST(Doctor, ProbeAnswersForEverySubject) {
        {"kernel", "kernel.io_uring_disabled", "io_uring", "SINGLE_ISSUER, DEFER_TASKRUN", "provided buffer ring",
         "multishot recv", "multishot accept", "CQE skip", "cancel by fd", "MSG_RING", "min-wait time-outs",
         "NAPI busy poll", "RLIMIT_MEMLOCK", "RLIMIT_NOFILE", "net.core.somaxconn", "CPUs", "CPU governor",
-        "TCP congestion control", "kernel TLS module"}) {
+        "TCP congestion control"}) {
     const auto found = std::ranges::find(probe.findings, subject, &io::Finding::subject);
     ASSERT_NE(found, probe.findings.end()) << subject;
     EXPECT_FALSE(found->value.empty()) << subject;
@@ -53,11 +54,61 @@ TEST(Doctor, ProbeAgreesWithTheRing) {
   EXPECT_TRUE(!probe.can_run || io::can_make_ring().has_value());
 }
 
+TEST(Doctor, KernelTlsThatDoesAll) {
+  tls::KernelSupport support{.send_ciphers = {true, true, true},
+                             .receive_ciphers = {true, true, true},
+                             .can_send = true,
+                             .can_receive = true,
+                             .can_rekey = true,
+                             .is_sound = true,
+                             .release = "6.18.5",
+                             .cause = ""};
+  auto findings = kernel_tls_findings(support);
+  ASSERT_EQ(findings.size(), 2u);
+  EXPECT_EQ(findings[0].subject, "kernel TLS, sending");
+  EXPECT_EQ(findings[1].subject, "kernel TLS, receiving");
+  for (const io::Finding& finding : findings) {
+    EXPECT_EQ(finding.verdict, Verdict::kInformation);
+    EXPECT_EQ(finding.value, "AES-128, AES-256, ChaCha20");
+    EXPECT_EQ(finding.advice, "");
+  }
+  support.can_rekey = false;
+  support.is_sound = false;
+  findings = kernel_tls_findings(support);
+  EXPECT_EQ(findings[0].advice, "--ktls auto leaves it off: Linux 6.12.44 mends faults of it");
+  EXPECT_EQ(findings[1].advice, "a peer that changes its keys is closed (before Linux 6.14)");
+}
+
+TEST(Doctor, KernelTlsSaysWhatIsMissing) {
+  tls::KernelSupport support;
+  support.cause = "modprobe tls";
+  for (const io::Finding& finding : kernel_tls_findings(support)) {
+    EXPECT_EQ(finding.value, "no");
+    EXPECT_EQ(finding.advice, "modprobe tls");
+  }
+  support = {.send_ciphers = {true, true, false},
+             .receive_ciphers = {},
+             .can_send = true,
+             .can_receive = false,
+             .can_rekey = true,
+             .is_sound = true,
+             .release = "6.18.5",
+             .cause = ""};
+  const auto findings = kernel_tls_findings(support);
+  EXPECT_EQ(findings[0].value, "AES-128, AES-256");
+  EXPECT_EQ(findings[0].advice, "without ChaCha20: modprobe chacha20poly1305");
+  EXPECT_EQ(findings[1].value, "no");
+  EXPECT_EQ(findings[1].advice, "this kernel cannot");
+}
+
 TEST(Doctor, ExitCode) {
   const Invocation invocation = load_words({"--doctor"});
   EXPECT_EQ(invocation.action, Invocation::Action::kExit);
   const bool can_run = invocation.output.ends_with("ringway can run here.\n");
   EXPECT_EQ(invocation.exit_code, can_run ? 0 : 1);
+  for (const std::string_view subject : {"kernel TLS, sending", "kernel TLS, receiving"}) {
+    EXPECT_NE(invocation.output.find(subject), std::string::npos) << invocation.output;
+  }
 }
 
 TEST(Doctor, AllowedCpusAreAscending) {
