@@ -197,8 +197,8 @@ class GrpcServer(Process):
         "cpp": [str(BUILD / "tests" / "e2e" / "cpp" / "e2e_cpp_server")],
     }
 
-    def __init__(self, stack, name, port=0):
-        super().__init__([*self.COMMANDS[stack], name, str(port)])
+    def __init__(self, stack, name, port=0, environment=None):
+        super().__init__([*self.COMMANDS[stack], name, str(port)], environment)
         try:
             self.port = int(self.await_line(self.stdout, r"^listening (\d+)$").group(1))
         except AssertionError:

@@ -29,9 +29,10 @@ def proxy(tmp_path):
 
 @pytest.fixture
 def grpc_server():
-    """Starts gRPC servers: grpc_server("python", name="a", port=0). They are killed at the end of the test."""
+    """Starts gRPC servers: grpc_server("python", name="a", port=0, environment={…}). They are killed at the test's end."""
     with contextlib.ExitStack() as stack:
-        yield lambda kind="python", name="server", port=0: stack.enter_context(GrpcServer(kind, name, port))
+        yield lambda kind="python", name="server", port=0, environment=None: stack.enter_context(
+            GrpcServer(kind, name, port, environment))
 
 
 @pytest.fixture

@@ -3,12 +3,20 @@
 'use strict';
 
 const crypto = require('crypto');
+const fs = require('fs');
 const path = require('path');
 const grpc = require('@grpc/grpc-js');
 const { loadServices } = require('./services.js');
 
 const services = loadServices(path.join(__dirname, '..', 'protos'));
 const CALL_LIMIT_MS = 30000;
+
+// TLS where the environment names an authority, with a client certificate where it names one.
+function credentials() {
+  const read = (file) => (file ? fs.readFileSync(file) : null);
+  const { E2E_TLS_CA: ca, E2E_TLS_CERT: certificate, E2E_TLS_KEY: key } = process.env;
+  return ca ? grpc.credentials.createSsl(read(ca), read(key), read(certificate)) : grpc.credentials.createInsecure();
+}
 
 function limits(options) {
   return { deadline: Date.now() + CALL_LIMIT_MS, ...options };
@@ -92,7 +100,7 @@ class Case {
   }
 
   openStub(Service, options = {}) {
-    return new Service(this.target, grpc.credentials.createInsecure(), {
+    return new Service(this.target, credentials(), {
       'grpc.max_receive_message_length': 32 << 20,
       'grpc.max_send_message_length': 32 << 20,
       'grpc.use_local_subchannel_pool': 1,

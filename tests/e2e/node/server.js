@@ -2,6 +2,7 @@
 // arguments, output and answers; only response compression is missing, which grpc-js does not have.
 'use strict';
 
+const fs = require('fs');
 const path = require('path');
 const grpc = require('@grpc/grpc-js');
 const { loadServices } = require('./services.js');
@@ -274,7 +275,16 @@ server.addService(pcbook.AuthService.service, { Login: login });
 server.addService(pcbook.LaptopService.service, {
   CreateLaptop: createLaptop, SearchLaptop: searchLaptop, UploadImage: uploadImage, RateLaptop: rateLaptop,
 });
-server.bindAsync(`127.0.0.1:${process.argv[3] || 0}`, grpc.ServerCredentials.createInsecure(), (error, port) => {
+
+// TLS where the environment names a certificate; clients need one where it names an authority for them.
+function credentials() {
+  const { E2E_TLS_CERT: certificate, E2E_TLS_KEY: key, E2E_TLS_CLIENT_CA: clientCa } = process.env;
+  if (!certificate) return grpc.ServerCredentials.createInsecure();
+  const pair = { cert_chain: fs.readFileSync(certificate), private_key: fs.readFileSync(key) };
+  return grpc.ServerCredentials.createSsl(clientCa ? fs.readFileSync(clientCa) : null, [pair], Boolean(clientCa));
+}
+
+server.bindAsync(`127.0.0.1:${process.argv[3] || 0}`, credentials(), (error, port) => {
   if (error) throw error;
   process.stdout.write(`listening ${port}\n`);
 });

@@ -4,6 +4,8 @@ It prints a line per case, "ok NAME" or "not ok NAME: why", and ends with code 0
 are found through PYTHONPATH.
 """
 
+import os
+import pathlib
 import sys
 import time
 import uuid
@@ -20,6 +22,15 @@ import unary_cases
 CALL_LIMIT_S = 30
 
 
+def open_channel(target, options):
+    """With TLS where the environment names an authority, and with a client certificate where it names one."""
+    ca, certificate, key = (os.environ.get(f"E2E_TLS_{name}") for name in ("CA", "CERT", "KEY"))
+    if not ca:
+        return grpc.insecure_channel(target, options=options)
+    read = [pathlib.Path(path).read_bytes() if path else None for path in (ca, key, certificate)]
+    return grpc.secure_channel(target, grpc.ssl_channel_credentials(*read), options=options)
+
+
 class Case:
     """What a case needs: the channel, the stub and the questions that several cases ask."""
 
@@ -29,7 +40,7 @@ class Case:
         self.stub = interop_pb2_grpc.InteropStub(self.channel)
 
     def open_channel(self, *options):
-        return grpc.insecure_channel(self.target, options=[
+        return open_channel(self.target, [
             ("grpc.max_receive_message_length", 32 << 20), ("grpc.max_send_message_length", 32 << 20),
             ("grpc.max_metadata_size", 64 << 10), ("grpc.use_local_subchannel_pool", 1), *options])
 

@@ -7,6 +7,8 @@ through PYTHONPATH.
 
 import collections
 import concurrent.futures
+import os
+import pathlib
 import sys
 import threading
 import time
@@ -243,6 +245,16 @@ class Laptops(pcbook_pb2_grpc.LaptopServiceServicer):
                                                 average_score=sum(rated) / len(rated))
 
 
+def listen(server, address):
+    """With TLS where the environment names a certificate; clients need one where it names an authority for them."""
+    certificate, key, client_ca = (os.environ.get(f"E2E_TLS_{name}") for name in ("CERT", "KEY", "CLIENT_CA"))
+    if not certificate:
+        return server.add_insecure_port(address)
+    pair = [(pathlib.Path(key).read_bytes(), pathlib.Path(certificate).read_bytes())]
+    authority = pathlib.Path(client_ca).read_bytes() if client_ca else None
+    return server.add_secure_port(address, grpc.ssl_server_credentials(pair, authority, bool(client_ca)))
+
+
 def main():
     name = sys.argv[1]
     server = grpc.server(
@@ -253,7 +265,7 @@ def main():
     interop_pb2_grpc.add_InteropServicer_to_server(Interop(name), server)
     pcbook_pb2_grpc.add_AuthServiceServicer_to_server(Auth(name), server)
     pcbook_pb2_grpc.add_LaptopServiceServicer_to_server(Laptops(name), server)
-    port = server.add_insecure_port(f"127.0.0.1:{sys.argv[2] if len(sys.argv) > 2 else 0}")
+    port = listen(server, f"127.0.0.1:{sys.argv[2] if len(sys.argv) > 2 else 0}")
     server.start()
     print(f"listening {port}", flush=True)
     server.wait_for_termination()
