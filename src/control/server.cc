@@ -302,6 +302,8 @@ void Server::post_to_all(shard::MessageKind kind, uint32_t value) {
 std::string Server::refusals() const {
   proxy::Counters sum;
   uint64_t messages_too_large = 0;
+  uint64_t malformed_requests = 0;
+  uint64_t malformed_responses = 0;
   for (const auto& shard : shards_) {
     const proxy::Counters& p = shard->proxy().counters();
     sum.foreign_endpoints += p.foreign_endpoints;
@@ -314,14 +316,17 @@ std::string Server::refusals() const {
     sum.http1_clients += p.http1_clients;
     sum.health_checks += p.health_checks;
     sum.unknown_clients += p.unknown_clients;
+    malformed_requests += shard->proxy().memory().malformed_requests;
+    malformed_responses += shard->proxy().memory().malformed_responses;
     messages_too_large += p.local_replies[static_cast<size_t>(proxy::LocalReason::kMessageTooLarge)];
   }
   return fmt::format(R"("foreign_endpoints":{},"sources_refused":{},"proxy_headers":{},"bad_proxy_headers":{},)",
                      sum.foreign_endpoints, sum.sources_refused, sum.proxy_headers, sum.bad_proxy_headers) +
          fmt::format(R"("tls_clients":{},"http1_clients":{},"health_checks":{},"unknown_clients":{},)", sum.tls_clients,
                      sum.http1_clients, sum.health_checks, sum.unknown_clients) +
-         fmt::format(R"("tls_failures":{},"cleartext_clients":{},"messages_too_large":{},)", sum.tls_failures,
-                     sum.cleartext_clients, messages_too_large);
+         fmt::format(R"("tls_failures":{},"cleartext_clients":{},)", sum.tls_failures, sum.cleartext_clients) +
+         fmt::format(R"("messages_too_large":{},"malformed_requests":{},"malformed_responses":{},)", messages_too_large,
+                     malformed_requests, malformed_responses);
 }
 
 // Of calls and connections that met a limit, and what the shards still hold.

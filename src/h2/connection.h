@@ -165,9 +165,9 @@ class Connection {
   static EventKind kind_of_request(Verdict verdict) noexcept;
   Verdict read_block(std::span<const uint8_t> octets, MessageKind kind, Event& event);
   Verdict decode_block(std::span<const uint8_t> octets, MessageKind kind, Event& event);
-  void drop_request(uint32_t stream_id, ErrorCode code);
-  void drop_message(Stream& stream, ErrorCode code);
-  void drop_large_message(Stream& stream, const Event& event);
+  void drop_request(uint32_t stream_id, ErrorCode code, Fault fault);
+  void drop_message(Stream& stream, ErrorCode code, Fault fault);
+  void drop_large_message(Stream& stream, const Event& event, Fault fault);
   void on_new_request(uint32_t stream_id, Verdict verdict, Event& event);
   void on_later_headers(Stream& stream, MessageKind kind, Verdict verdict, Event& event);
   void on_bad_priority(uint32_t stream_id);
@@ -198,7 +198,9 @@ class Connection {
   void notice_ids_ending() noexcept;
   void count_limit(LimitKind kind) noexcept { ++memory_->limit_hits[static_cast<uint32_t>(kind)]; }
   void fail(ErrorCode code, std::string_view reason);
-  void fail_stream(Stream& stream, ErrorCode code);
+  void fail_stream(Stream& stream, ErrorCode code, Fault fault);
+  void fail_for_window(Stream& stream);
+  void note_fault(Fault fault) noexcept;
   void refuse_stream_id(uint32_t stream_id, ErrorCode code);
   void give_connection_credit(uint32_t bytes) {
     recv_owed_ += bytes;
@@ -313,8 +315,11 @@ class Connection {
   Allowance small_data_;
   Allowance glitches_;
   bool has_told_glitches_ = false;
+  uint32_t told_faults_ = 0;  // a bit for each Fault that was told, or is about to be
+  uint32_t new_faults_ = 0;   // of these, for the end of the receive call
   static constexpr uint8_t kNoticeGlitches = 1;
   static constexpr uint8_t kNoticeIdsEnding = 2;
+  static constexpr uint8_t kNoticeFaults = 4;
   uint8_t notices_ = 0;          // for the end of the receive call
   uint32_t headers_offset_ = 0;  // of the HEADERS frame that is being written, in output_
   bool headers_are_stateless_ = false;

@@ -149,10 +149,9 @@ void Connection::on_window_update(FrameHeader header, const uint8_t* payload) {
     if (is_idle(header.stream_id)) fail(ErrorCode::kProtocolError, "WINDOW_UPDATE on an idle stream");
     return;
   }
-  if (stream->is_reset) return;
-  if (increment == 0) return fail_stream(*stream, ErrorCode::kProtocolError);
+  if (increment == 0) return fail_stream(*stream, ErrorCode::kProtocolError, Fault::kZeroUpdate);
   const int64_t window = int64_t{stream->send_window} + increment;
-  if (window > kWindowMax) return fail_stream(*stream, ErrorCode::kFlowControlError);
+  if (window > kWindowMax) return fail_stream(*stream, ErrorCode::kFlowControlError, Fault::kUpdateOverflow);
   stream->send_window = static_cast<int32_t>(window);
   list_sendable(*stream);
 }

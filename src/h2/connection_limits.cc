@@ -1,4 +1,6 @@
 // The accounts of what a peer makes us do without an answer that costs it as much: floods and their slow forms.
+#include <bit>
+
 #include "h2/connection.h"
 
 namespace ringway::h2 {
@@ -12,6 +14,9 @@ struct LimitText {
 constexpr LimitText kTexts[] = {
     {"limits.header_list", ""},
     {"limits.field", ""},
+    {"limits.header_fields", ""},
+    {"limits.window", ""},
+    {"limits.upstream_window", ""},
     {"limits.continuations", "header block of too many fragments or octets (limits.continuations)"},
     {"limits.streams", ""},
     {"RFC 9113 section 5.1.1", ""},
@@ -94,6 +99,38 @@ bool Connection::charge_reply() {
   return ++replies_ <= limits_.replies || has_failed_ || pass_limit(LimitKind::kReplies);
 }
 
+// Each is counted, and of each kind the first of a connection is told.
+void Connection::note_fault(Fault fault) noexcept {
+  static_assert(static_cast<uint32_t>(Fault::kCount) <= 32);
+  if (!is_of_limit(fault)) ++(role_ == Role::kServer ? memory_->malformed_requests : memory_->malformed_responses);
+  const uint32_t bit = 1u << static_cast<uint32_t>(fault);
+  if ((told_faults_ & bit) != 0) return;
+  told_faults_ |= bit;
+  new_faults_ |= bit;
+  notices_ |= kNoticeFaults;
+}
+
+void Connection::fail_stream(Stream& stream, ErrorCode code, Fault fault) {
+  if (stream.is_reset) return;
+  const bool is_early = !stream.has_sent_headers;
+  note_fault(fault);
+  reset_stream(stream, code);
+  // What it sent before it hears of this is part of the same mistake.
+  closed_.add_late(stream.id);
+  Event& event = add_event(EventKind::kStreamFailed, stream);
+  event.code = code;
+  event.fault = fault;
+  event.has_large_field = false;
+  if (charge_reset(is_early) && charge_reply()) charge_glitch();
+}
+
+// DATA for which the stream had no credit.
+void Connection::fail_for_window(Stream& stream) {
+  const bool is_server = role_ == Role::kServer;
+  count_limit(is_server ? LimitKind::kWindow : LimitKind::kUpstreamWindow);
+  fail_stream(stream, ErrorCode::kFlowControlError, is_server ? Fault::kWindow : Fault::kUpstreamWindow);
+}
+
 // Ids do not come back: a client that has used half of them is asked to connect anew, long before there are none.
 void Connection::notice_ids_ending() noexcept {
   many_ids_from_ = kStreamIdMax;
@@ -102,6 +139,9 @@ void Connection::notice_ids_ending() noexcept {
 
 // What a receive call leaves to be said, behind its other events.
 void Connection::tell_notices() {
+  for (; new_faults_ != 0; new_faults_ &= new_faults_ - 1) {
+    add_connection_event(EventKind::kFault).fault = static_cast<Fault>(std::countr_zero(new_faults_));
+  }
   if ((notices_ & kNoticeGlitches) != 0) add_connection_event(EventKind::kGlitches);
   if ((notices_ & kNoticeIdsEnding) != 0) add_connection_event(EventKind::kIdsEnding);
   notices_ = 0;

@@ -43,18 +43,6 @@ void Connection::fail(ErrorCode code, std::string_view reason) {
   failure_reason_ = reason;
 }
 
-void Connection::fail_stream(Stream& stream, ErrorCode code) {
-  if (stream.is_reset) return;
-  const bool is_early = !stream.has_sent_headers;
-  reset_stream(stream, code);
-  // What it sent before it hears of this is part of the same mistake.
-  closed_.add_late(stream.id);
-  Event& event = add_event(EventKind::kStreamFailed, stream);
-  event.code = code;
-  event.has_large_field = false;
-  if (charge_reset(is_early) && charge_reply()) charge_glitch();
-}
-
 void Connection::refuse_stream_id(uint32_t stream_id, ErrorCode code) {
   closed_.add_late(stream_id);
   write_rst_stream(reserve(kRstStreamFrameSize), stream_id, code);
@@ -79,7 +67,7 @@ bool Connection::may_be_late(uint32_t stream_id) const noexcept {
 // DATA or HEADERS on a stream that its peer has ended, or that is reset. While our half is open that is an error of the
 // stream; after that the stream is closed.
 [[gnu::noinline]] void Connection::refuse_frame(Stream& stream) {
-  if (!stream.is_reset && !stream.has_sent_end) return fail_stream(stream, ErrorCode::kStreamClosed);
+  if (!stream.is_reset && !stream.has_sent_end) return fail_stream(stream, ErrorCode::kStreamClosed, Fault::kBehindEnd);
   refuse_closed(stream.id);
 }
 
@@ -195,7 +183,8 @@ void Connection::receive_stashed(const uint8_t*& p, const uint8_t* end) {
 // PRIORITY of a wrong length is an error of its stream (section 6.3). One that is idle must not be reset, so that the
 // connection fails for it; on a closed one nothing may be sent.
 void Connection::on_bad_priority(uint32_t stream_id) {
-  if (Stream* stream = streams_.find(stream_id)) return fail_stream(*stream, ErrorCode::kFrameSizeError);
+  if (Stream* stream = streams_.find(stream_id))
+    return fail_stream(*stream, ErrorCode::kFrameSizeError, Fault::kPriorityLength);
   if (is_idle(stream_id)) fail(ErrorCode::kFrameSizeError, "PRIORITY of wrong length on an idle stream");
 }
 
@@ -267,13 +256,13 @@ void Connection::begin_data(FrameHeader header, uint32_t padding) {
     return refuse_closed(header.stream_id);
   }
   if (stream->is_reset || stream->has_received_end) return refuse_frame(*stream);
-  if (!stream->has_received_headers) return fail_stream(*stream, ErrorCode::kProtocolError);
+  if (!stream->has_received_headers) return fail_stream(*stream, ErrorCode::kProtocolError, Fault::kEarlyData);
   stream->recv_window -= static_cast<int32_t>(header.length);
   // With a window that SETTINGS made negative an empty frame is still allowed (section 6.9.2).
-  if (header.length != 0 && stream->recv_window < 0) return fail_stream(*stream, ErrorCode::kFlowControlError);
+  if (header.length != 0 && stream->recv_window < 0) return fail_for_window(*stream);
   if (stream->recv_length_left != Stream::kNoLength) {
     if (data_left_ > stream->recv_length_left || (data_end_stream_ && data_left_ != stream->recv_length_left)) {
-      return fail_stream(*stream, ErrorCode::kProtocolError);
+      return fail_stream(*stream, ErrorCode::kProtocolError, Fault::kLength);
     }
     stream->recv_length_left -= data_left_;
   }
@@ -418,13 +407,21 @@ Connection::Verdict Connection::decode_block(std::span<const uint8_t> octets, Me
   event.leading = block.leading;
   if (block.is_too_large) [[unlikely]] {
     charge_large_list(octets.size());
-    count_limit(block.has_large_field ? LimitKind::kField : LimitKind::kHeaderList);
     event.has_large_field = block.has_large_field;
     look_at_cut_list(memory_->fields_of(event), head);
     head.is_grpc |= block.dropped_grpc;
+    head.fault = block.has_large_field       ? Fault::kField
+                 : block.has_too_many_fields ? Fault::kHeaderFields
+                                             : Fault::kHeaderList;
+    count_limit(block.has_large_field       ? LimitKind::kField
+                : block.has_too_many_fields ? LimitKind::kHeaderFields
+                                            : LimitKind::kHeaderList);
     return Verdict::kTooLarge;
   }
-  if (block.is_malformed) return Verdict::kMalformed;
+  if (block.is_malformed) {
+    head.fault = Fault::kFieldOctets;
+    return Verdict::kMalformed;
+  }
   const bool is_to_remember = BlockCache::takes(octets) && state == decoder_.state();
   std::span<Field> fields = memory_->own_fields_of(event);
   if (block.leading != nullptr) {
@@ -450,8 +447,9 @@ inline EventKind Connection::kind_of_request(Verdict verdict) noexcept {
 }
 
 // The stream id of a request that gets no stream; its event goes.
-void Connection::drop_request(uint32_t stream_id, ErrorCode code) {
+void Connection::drop_request(uint32_t stream_id, ErrorCode code, Fault fault) {
   memory_->events.pop_back();
+  if (fault != Fault::kNone) note_fault(fault);
   refuse_stream_id(stream_id, code);
 }
 
@@ -465,32 +463,34 @@ void Connection::drop_request(uint32_t stream_id, ErrorCode code) {
   next_peer_stream_id_ = stream_id + 2;
   if (streams_.count() >= streams_max_) [[unlikely]] {
     count_limit(LimitKind::kStreams);
-    return drop_request(stream_id, ErrorCode::kRefusedStream);
+    return drop_request(stream_id, ErrorCode::kRefusedStream, Fault::kStreams);
   }
-  if (verdict == Verdict::kMalformed) return drop_request(stream_id, ErrorCode::kProtocolError);
   const MessageHead& head = memory_->head_of(event);
+  if (verdict == Verdict::kMalformed) return drop_request(stream_id, ErrorCode::kProtocolError, head.fault);
   if (event.end_stream && head.has_content_length && head.content_length != 0) {
-    return drop_request(stream_id, ErrorCode::kProtocolError);
+    return drop_request(stream_id, ErrorCode::kProtocolError, Fault::kLength);
   }
   Stream* stream = add_stream(stream_id);
-  if (stream == nullptr) return drop_request(stream_id, ErrorCode::kRefusedStream);
+  if (stream == nullptr) return drop_request(stream_id, ErrorCode::kRefusedStream, Fault::kNone);
   stream->has_received_headers = true;
   stream->has_received_end = event.end_stream;
   if (head.has_content_length) stream->recv_length_left = head.content_length;
   event.kind = kind_of_request(verdict);
+  if (verdict == Verdict::kTooLarge) [[unlikely]]
+    note_fault(head.fault);
   event.stream = memory_->streams.reference(*stream);
 }
 
 // The event of a message that is not passed on goes; what is wrong with it, if anything, is told by another.
-void Connection::drop_message(Stream& stream, ErrorCode code) {
+void Connection::drop_message(Stream& stream, ErrorCode code, Fault fault) {
   memory_->events.pop_back();
-  fail_stream(stream, code);
+  fail_stream(stream, code, fault);
 }
 
 // The same for a list beyond a limit; what was decoded of it goes with the event that tells of it.
-[[gnu::noinline]] void Connection::drop_large_message(Stream& stream, const Event& event) {
+[[gnu::noinline]] void Connection::drop_large_message(Stream& stream, const Event& event, Fault fault) {
   const Event dropped = event;
-  drop_message(stream, ErrorCode::kEnhanceYourCalm);
+  drop_message(stream, ErrorCode::kEnhanceYourCalm, fault);
   Event& failed = memory_->events.back();
   failed.has_large_field = dropped.has_large_field;
   failed.fields_first = dropped.fields_first;
@@ -504,25 +504,27 @@ void Connection::drop_message(Stream& stream, ErrorCode code) {
     memory_->events.pop_back();
     return refuse_frame(stream);
   }
-  if (verdict == Verdict::kTooLarge) return drop_large_message(stream, event);
   const MessageHead& head = memory_->head_of(event);
+  if (verdict == Verdict::kTooLarge) return drop_large_message(stream, event, head.fault);
+  if (verdict == Verdict::kMalformed) return drop_message(stream, ErrorCode::kProtocolError, head.fault);
   const bool are_trailers = kind == MessageKind::kTrailers;
-  if (verdict == Verdict::kMalformed || (are_trailers && !event.end_stream)) {
-    return drop_message(stream, ErrorCode::kProtocolError);
+  if (are_trailers && !event.end_stream) {
+    return drop_message(stream, ErrorCode::kProtocolError, Fault::kOpenTrailers);
   }
   if (are_trailers && stream.recv_length_left != Stream::kNoLength && stream.recv_length_left != 0) {
-    return drop_message(stream, ErrorCode::kProtocolError);
+    return drop_message(stream, ErrorCode::kProtocolError, Fault::kLength);
   }
   event.kind = EventKind::kTrailers;
   if (!are_trailers) {
     const bool is_informational = head.status < 200;
     if (is_informational && (event.end_stream || head.status == 101)) {
-      return drop_message(stream, ErrorCode::kProtocolError);
+      return drop_message(stream, ErrorCode::kProtocolError,
+                          event.end_stream ? Fault::kInformational : Fault::kSwitching);
     }
     event.kind = is_informational ? EventKind::kInformational : EventKind::kResponse;
     stream.has_received_headers = !is_informational;
     if (head.has_content_length && !is_informational && !expect_content(stream, head, event.end_stream)) {
-      return drop_message(stream, ErrorCode::kProtocolError);
+      return drop_message(stream, ErrorCode::kProtocolError, Fault::kLength);
     }
   }
   stream.has_received_end = event.end_stream;

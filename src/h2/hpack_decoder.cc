@@ -58,6 +58,13 @@ struct String {
   return behind;
 }
 
+// A field for which there is no room, in octets or in number.
+void drop(const Field& field, bool has_octets_left, DecodedBlock& block) noexcept {
+  if (!block.is_too_large) block.has_too_many_fields = has_octets_left;
+  block.is_too_large = true;
+  block.dropped_grpc |= field.known == KnownName::kContentType && is_grpc_content_type(field);
+}
+
 }  // namespace
 
 HpackDecoder::~HpackDecoder() {
@@ -121,8 +128,7 @@ DecodedBlock HpackDecoder::decode(std::span<const uint8_t> block, const DecodeLi
     flags_seen |= out->flags;
     if (list_bytes > limits.list_bytes || out == out_max) [[unlikely]] {
       // The rest is decoded for the table's sake. The sum cannot wrap: it stops growing here.
-      result.is_too_large = true;
-      result.dropped_grpc |= out->known == KnownName::kContentType && is_grpc_content_type(*out);
+      drop(*out, list_bytes <= limits.list_bytes, result);
       list_bytes = limits.list_bytes + 1;
       continue;
     }

@@ -14,6 +14,9 @@ namespace ringway::h2 {
 enum class LimitKind : uint8_t {
   kHeaderList,
   kField,
+  kHeaderFields,
+  kWindow,
+  kUpstreamWindow,
   kContinuations,
   kStreams,
   kStreamIds,

@@ -10,6 +10,7 @@
 #include "base/slot_pool.h"
 #include "h2/arena.h"
 #include "h2/block_cache.h"
+#include "h2/fault.h"
 #include "h2/field.h"
 #include "h2/frame.h"
 #include "h2/limits.h"
@@ -33,6 +34,7 @@ enum class EventKind : uint8_t {
   kPingAck,
   kGoaway,     // from the peer: streams above last_stream_id were not processed
   kGlitches,   // server role: the peer does much that a sound one does not; it should go (limits.glitches)
+  kFault,      // the peer has done this for the first time on this connection; each time is counted
   kIdsEnding,  // server role: the peer has used half of its stream ids; it should begin anew
 };
 
@@ -40,6 +42,7 @@ enum class EventKind : uint8_t {
 struct Event {
   EventKind kind;
   bool end_stream;
+  Fault fault;                     // kStreamFailed, kFault
   bool has_large_field;            // kListTooLarge, kStreamFailed: because of one field, the last of those it has
   ErrorCode code;                  // kReset, kStreamFailed, kGoaway
   base::Reference<Stream> stream;  // none: about the connection
@@ -70,6 +73,9 @@ struct Memory {
   // The owner's clock at the latest receive call; limits that are rates read it.
   uint64_t now_ns = 0;
   uint64_t limit_hits[static_cast<uint32_t>(LimitKind::kCount)] = {};
+  // Streams that their peers ended by breaking a rule of them; limits count apart.
+  uint64_t malformed_requests = 0;
+  uint64_t malformed_responses = 0;
 
   // Filled by Connection::receive(), read by its caller.
   base::PlainVector<Event> events;

@@ -28,9 +28,9 @@ enum class Meaning : uint8_t {
   kForeign,   // a pseudo-field of another kind of message
   kContentLength,
   kContentType,  // remembered is one of gRPC, if there are several
-  kHost,        // two hosts let two readers disagree about where a request goes (RFC 9110 section 7.2)
-  kRestricted,  // te: one value, and in requests alone; connection-specific fields: none (section 8.2.2)
-  kUnknown,     // a name that is not in the list of known ones
+  kHost,         // two hosts let two readers disagree about where a request goes (RFC 9110 section 7.2)
+  kRestricted,   // te: one value, and in requests alone; connection-specific fields: none (section 8.2.2)
+  kUnknown,      // a name that is not in the list of known ones
 };
 
 struct NameRule {
@@ -77,10 +77,24 @@ bool has_valid_meaning(const Field& field) noexcept {
   return is_valid_meaning(field.known, field.value());
 }
 
-// Several of them are one too many (RFC 9110 section 8.3), and which one counts every reader decides for himself: a call
-// that one of them takes for gRPC is held to what gRPC calls are held to.
+// Several of them are one too many (RFC 9110 section 8.3), and which one counts every reader decides for himself: a
+// call that one of them takes for gRPC is held to what gRPC calls are held to.
 bool is_overridden(const Field& content_type, uint16_t earlier) noexcept {
   return earlier != 0 && !is_grpc_content_type(content_type);
+}
+
+bool refuse(MessageHead& head, Fault fault) noexcept {
+  head.fault = fault;
+  return false;
+}
+
+Fault fault_of(Meaning meaning) noexcept {
+  switch (meaning) {
+    case Meaning::kContentLength: return Fault::kContentLength;
+    case Meaning::kHost: return Fault::kHost;
+    case Meaning::kRestricted: return Fault::kConnectionField;
+    default: return Fault::kPseudoField;
+  }
 }
 
 // What is asked of a field beyond remembering its place.
@@ -119,14 +133,17 @@ bool is_valid_request(std::span<const Field> fields, MessageHead& head) noexcept
   const auto value_at = [fields](uint16_t position) { return fields[position - 1u].value(); };
   const std::string_view method = value_at(head.method);
   if (method == "CONNECT") {
-    return head.path == 0 && head.scheme == 0 && head.authority != 0 && is_connect_target(value_at(head.authority)) &&
-           (head.host == 0 || is_same_authority(value_at(head.authority), value_at(head.host), ""));
+    const bool is_tunnel = head.path == 0 && head.scheme == 0 && head.authority != 0 &&
+                           is_connect_target(value_at(head.authority)) &&
+                           (head.host == 0 || is_same_authority(value_at(head.authority), value_at(head.host), ""));
+    return is_tunnel || refuse(head, Fault::kConnect);
   }
   head.is_head = method == "HEAD";
-  if (head.path == 0 || head.scheme == 0) return false;
-  if (value_at(head.path) == "*" && method != "OPTIONS") return false;
+  if (head.path == 0 || head.scheme == 0) return refuse(head, Fault::kMissingField);
+  if (value_at(head.path) == "*" && method != "OPTIONS") return refuse(head, Fault::kPseudoField);
   return head.authority == 0 || head.host == 0 ||
-         is_same_authority(value_at(head.authority), value_at(head.host), value_at(head.scheme));
+         is_same_authority(value_at(head.authority), value_at(head.host), value_at(head.scheme)) ||
+         refuse(head, Fault::kHost);
 }
 
 }  // namespace
@@ -141,11 +158,11 @@ bool check_message(MessageKind kind, std::span<const Field> fields, MessageHead&
     const NameRule rule = rules[static_cast<size_t>(field.known)];
     uint16_t& place = positions[rule.offset];
     if (rule.meaning == Meaning::kPseudo) {
-      if (is_past_pseudo || place != 0 || !has_valid_meaning(field)) return false;
+      if (is_past_pseudo || place != 0 || !has_valid_meaning(field)) return refuse(head, Fault::kPseudoField);
     } else {
       is_past_pseudo = true;
       if (rule.meaning > Meaning::kPosition) {
-        if (!is_allowed(kind, field, rule.meaning, head)) return false;
+        if (!is_allowed(kind, field, rule.meaning, head)) return refuse(head, fault_of(rule.meaning));
         if (rule.meaning == Meaning::kContentType && is_overridden(field, place)) continue;
       }
     }
@@ -158,9 +175,9 @@ bool check_message(MessageKind kind, std::span<const Field> fields, MessageHead&
   if (kind == MessageKind::kTrailers) return true;
   if (kind == MessageKind::kResponse) {
     head.has_content_length |= has_no_content(head.status);
-    return head.status != 0;
+    return head.status != 0 || refuse(head, Fault::kMissingField);
   }
-  return head.method != 0 && is_valid_request(fields, head);
+  return head.method != 0 ? is_valid_request(fields, head) : refuse(head, Fault::kMissingField);
 }
 
 bool check_ordinary(MessageKind kind, std::span<const Field> fields, uint16_t position, MessageHead& head) noexcept {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 
+#include "h2/fault.h"
 #include "h2/field.h"
 
 namespace ringway::h2 {
@@ -25,8 +26,9 @@ struct MessageHead {
   uint16_t client_cert = 0;         // x-forwarded-client-cert: of several the last
   uint16_t status = 0;              // the number of a response, 100 to 999
   bool has_content_length = false;  // also of a response that never has content, whatever it announces: 204, 304
-  bool is_head = false;  // a request whose response has no content
+  bool is_head = false;             // a request whose response has no content
   bool is_grpc = false;  // of a list beyond the limit: a content-type of gRPC is in it, or was in what is left out
+  Fault fault = Fault::kNone;  // of a message that is refused: why
   uint64_t content_length = 0;
 };
 
@@ -37,7 +39,8 @@ constexpr bool has_no_content(uint16_t status) noexcept {
 
 enum class MessageKind : uint8_t { kRequest, kResponse, kTrailers };
 
-// False: malformed (section 8.1.1), a stream error PROTOCOL_ERROR. A request without a path is a CONNECT (section 8.5).
+// False: malformed (section 8.1.1), a stream error PROTOCOL_ERROR, and `head.fault` says why. A request without a path
+// is a CONNECT (section 8.5).
 [[nodiscard]] bool check_message(MessageKind kind, std::span<const Field> fields, MessageHead& head) noexcept;
 
 // For a list that begins as one that check_message() allows, whose positions are in `head`: true when the fields behind

@@ -171,12 +171,22 @@ void Proxy::on_connection_event(Connection& connection, const h2::Event& event, 
       if (connection.awaits_drain_ping) finish_drain_step(connection, now_ns);
       break;
     case h2::EventKind::kGoaway: on_goaway(connection, event, now_ns); break;
+    case h2::EventKind::kFault: on_fault(connection, event.fault, now_ns); break;
     case h2::EventKind::kGlitches: ask_to_go(connection, h2::LimitKind::kGlitches, "too many glitches", now_ns); break;
     case h2::EventKind::kIdsEnding:
       ask_to_go(connection, h2::LimitKind::kStreamIds, "its stream ids end", now_ns);
       break;
     default: break;
   }
+}
+
+// Of streams of this connection, which goes on. Others like it are counted and not told.
+void Proxy::on_fault(const Connection& connection, h2::Fault fault, uint64_t now_ns) {
+  const bool is_upstream = connection.is_upstream();
+  log(config::LogLevel::kWarn, is_upstream ? LogKind::kEndpoint : LogKind::kPeer, now_ns, "{} {}: {}{}: {}",
+      is_upstream ? "endpoint" : "client", is_upstream ? connection.endpoint->name : connection.client_text,
+      is_upstream ? "response" : "request", h2::is_of_limit(fault) ? " beyond a limit" : " malformed",
+      h2::text_of(fault));
 }
 
 // A client that says GOAWAY only goes on answering nothing of ours; an endpoint that says it takes no new calls.

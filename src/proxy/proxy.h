@@ -109,6 +109,7 @@ class Proxy {
   ConnectionPool& connections() noexcept { return connections_; }
   ExchangePool& exchanges() noexcept { return exchanges_; }
   h2::Memory& memory() noexcept { return memory_; }
+  const h2::Memory& memory() const noexcept { return memory_; }
   const Counters& counters() const noexcept { return counters_; }
   // What is in use now; behind the end of a drain nothing is (connections to endpoints are not waited for).
   struct InUse {
@@ -152,6 +153,7 @@ class Proxy {
   void begin_closing(Connection& connection, uint64_t now_ns);
   void end_connection(Connection& connection, std::string_view cause, uint64_t now_ns);
   void on_connection_event(Connection& connection, const h2::Event& event, uint64_t now_ns);
+  void on_fault(const Connection& connection, h2::Fault fault, uint64_t now_ns);
   void on_connection_timer(Connection& connection, uint64_t now_ns);
   void on_goaway(Connection& connection, const h2::Event& event, uint64_t now_ns);
   void begin_drain_step(Connection& connection, std::string_view why, uint64_t now_ns);

@@ -132,8 +132,8 @@ void Proxy::refuse_request(Exchange& exchange, const h2::Event& event, uint64_t 
   const h2::MessageHead& head = memory_.head_of(event);
   // A tunnel must not get the 200 that a gRPC call does.
   exchange.is_grpc = head.is_grpc && std::ranges::none_of(memory_.fields_of(event), [](const h2::Field& field) {
-    return field.known == h2::KnownName::kMethod && field.value() == "CONNECT";
-  });
+                       return field.known == h2::KnownName::kMethod && field.value() == "CONNECT";
+                     });
   exchange.is_head = head.is_head;
   if (!exchange.is_grpc) exchange.http_status = 431;  // RFC 6585 section 5
   const h2::Field* const field = event.has_large_field ? &memory_.own_fields_of(event).back() : nullptr;

@@ -229,10 +229,11 @@ void Proxy::on_upstream_broken(Exchange& exchange, const h2::Event& event, uint6
     release_if_ended(exchange, now_ns);
     return;
   }
-  Text why("endpoint {} sent a malformed response", exchange.endpoint->name);
-  if (event.code == h2::ErrorCode::kEnhanceYourCalm) {
-    const h2::Field* const field = event.has_large_field ? &memory_.own_fields_of(event).back() : nullptr;
-    why = large_list_text(Text("endpoint {}: response", exchange.endpoint->name), field, snapshot_.limits);
+  Text why("endpoint {} sent a {}: {}", exchange.endpoint->name,
+           h2::is_of_limit(event.fault) ? "response beyond a limit" : "malformed response", h2::text_of(event.fault));
+  if (event.has_large_field) {
+    why = large_list_text(Text("endpoint {}: response", exchange.endpoint->name),
+                          &memory_.own_fields_of(event).back(), snapshot_.limits);
   }
   end_with(exchange, grpc::Status::kInternal, LocalReason::kUpstreamProtocol, why, now_ns);
 }

@@ -62,6 +62,10 @@ std::vector<Seen> Endpoint::receive(std::string_view bytes) {
   connection.validate();
   std::vector<Seen> seen;
   for (const Event& event : memory.events) {
+    if (event.kind == EventKind::kFault) {
+      faults.push_back(event.fault);
+      continue;
+    }
     Seen& copy = seen.emplace_back();
     copy.kind = event.kind;
     copy.end_stream = event.end_stream;
@@ -69,6 +73,7 @@ std::vector<Seen> Endpoint::receive(std::string_view bytes) {
     const bool has_code =
         event.kind == EventKind::kReset || event.kind == EventKind::kStreamFailed || event.kind == EventKind::kGoaway;
     if (has_code) copy.code = event.code;
+    if (event.kind == EventKind::kStreamFailed) copy.fault = event.fault;
     if (event.kind == EventKind::kGoaway) copy.last_stream_id = event.last_stream_id;
     if (event.kind == EventKind::kData || event.kind == EventKind::kGoaway) {
       copy.data.assign(event.data().begin(), event.data().end());

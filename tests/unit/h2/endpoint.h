@@ -16,6 +16,7 @@ struct Seen {
   EventKind kind{};
   bool end_stream = false;
   ErrorCode code{};
+  Fault fault{};  // of a stream that has failed
   uint32_t stream_id = 0;
   uint32_t last_stream_id = 0;
   bool has_large_field = false;
@@ -61,6 +62,7 @@ class Endpoint {
   Memory& memory;
   Connection connection;
   std::vector<Seen> events;
+  std::vector<Fault> faults;  // that were told; not among the events
 
  private:
   std::unique_ptr<uint8_t[]> octets_;  // what events point into, until the next receive()

@@ -63,13 +63,15 @@ TEST(HttpSemantics, TooLargeAListIsAnsweredAsItsContentTypeAsks) {
   const PlainField after{"x-after", std::string(100, 'x')};
   const PlainField grpc{"content-type", "application/grpc"};
   const PlainField json{"content-type", "application/json"};
-  for (const PlainList& more : {PlainList{large, after}, PlainList{json, large, after}, PlainList{large, json, after}}) {
+  for (const PlainList& more :
+       {PlainList{large, after}, PlainList{json, large, after}, PlainList{large, json, after}}) {
     Call call(plain_request("POST", "/a", more));
     EXPECT_EQ(value_of(call.answer().headers, ":status"), "431");
     EXPECT_EQ(value_of(call.answer().headers, "grpc-status"), "(none)");
     EXPECT_NE(call.answer().body.find("exceed"), std::string::npos);
   }
-  for (const PlainList& more : {PlainList{grpc, large, after}, PlainList{large, grpc, after}, PlainList{large, grpc, json}}) {
+  for (const PlainList& more :
+       {PlainList{grpc, large, after}, PlainList{large, grpc, after}, PlainList{large, grpc, json}}) {
     Call call(plain_request("POST", "/a", more));
     EXPECT_EQ(value_of(call.answer().headers, ":status"), "200");
     EXPECT_EQ(value_of(call.answer().headers, "grpc-status"), "8");

@@ -90,8 +90,8 @@ TEST_F(MessageLimit, Requests) {
 TEST_F(MessageLimit, RequestsOfAnyContentTypeOfGrpc) {
   const PlainList plain{{":method", "POST"}, {":scheme", "http"}, {":path", "/a.B/C"}, {":authority", "a"}};
   const std::vector<std::vector<std::string>> cases{
-      {"Application/grpc"},          {"application/GRPC+proto"},        {"application/grpc ;x=1"},
-      {"application/grpc; x=1"},     {"application/grpc", "text/html"}, {"text/html", "application/grpc"},
+      {"Application/grpc"},           {"application/GRPC+proto"},        {"application/grpc ;x=1"},
+      {"application/grpc; x=1"},      {"application/grpc", "text/html"}, {"text/html", "application/grpc"},
       {"application/grpc, text/html"}};
   for (const std::vector<std::string>& types : cases) {
     PlainList request = plain;

@@ -49,10 +49,12 @@ class UpstreamProtocol : public testing::Test {
     EXPECT_TRUE(answer.is_closed);
     return answer;
   }
-  void expect_internal(const Nghttp2Peer::Message& answer, std::string_view why = " sent a malformed response") {
+  void expect_internal(const Nghttp2Peer::Message& answer, h2::Fault fault) {
     EXPECT_EQ(value_of(answer.headers, ":status"), "200");
     EXPECT_EQ(value_of(answer.headers, "grpc-status"), "13");
-    EXPECT_EQ(value_of(answer.headers, "grpc-message"), "endpoint 127.0.0.1:1001" + std::string(why));
+    const std::string what = h2::is_of_limit(fault) ? "response beyond a limit: " : "malformed response: ";
+    EXPECT_EQ(value_of(answer.headers, "grpc-message"),
+              "endpoint 127.0.0.1:1001 sent a " + what + std::string(h2::text_of(fault)));
     EXPECT_TRUE(answer.has_ended);
     EXPECT_EQ(answer.close_code, 0u);
   }
@@ -65,20 +67,20 @@ class UpstreamProtocol : public testing::Test {
 };
 
 TEST_F(UpstreamProtocol, MalformedHeaders) {
-  expect_internal(answer_after(wire::headers(1, kMalformedBlock, false)));
+  expect_internal(answer_after(wire::headers(1, kMalformedBlock, false)), h2::Fault::kFieldOctets);
 }
 
 TEST_F(UpstreamProtocol, DataBeforeTheHeaders) {
-  expect_internal(answer_after(wire::data(1, grpc_message(3), false)));
+  expect_internal(answer_after(wire::data(1, grpc_message(3), false)), h2::Fault::kEarlyData);
 }
 
 TEST_F(UpstreamProtocol, AnInformationalResponseThatEndsTheStream) {
-  expect_internal(answer_after(wire::headers(1, wire::response_block("103"), true)));
+  expect_internal(answer_after(wire::headers(1, wire::response_block("103"), true)), h2::Fault::kInformational);
 }
 
 // HTTP/2 has no upgrades (RFC 9113 section 8.6).
 TEST_F(UpstreamProtocol, SwitchingProtocols) {
-  expect_internal(answer_after(wire::headers(1, wire::response_block("101"), false)));
+  expect_internal(answer_after(wire::headers(1, wire::response_block("101"), false)), h2::Fault::kSwitching);
 }
 
 TEST_F(UpstreamProtocol, HeadersBeyondTheLimit) {
@@ -88,7 +90,7 @@ TEST_F(UpstreamProtocol, HeadersBeyondTheLimit) {
   expect_internal(
       answer_after(wire::frame(h2::FrameType::kHeaders, 0, 1, octets.substr(0, 16'000)) +
                    wire::frame(h2::FrameType::kContinuation, h2::kFlagEndHeaders, 1, octets.substr(16'000))),
-      ": response headers exceed the limit of 16384 bytes or 100 fields");
+      h2::Fault::kHeaderList);
 }
 
 class LargeResponseField : public UpstreamProtocol, public testing::WithParamInterface<bool> {};
@@ -142,7 +144,7 @@ TEST_F(UpstreamProtocol, AnotherCallOnTheConnectionGoesOn) {
   rig.run();
   EXPECT_EQ(value_of(client.peer->messages.at(second).trailers, "grpc-status"), "0");
   ASSERT_EQ(Rig::calls(*upstream), (std::vector<int32_t>{1, 3}));
-  expect_internal(answer_after(wire::headers(1, kMalformedBlock, true)));
+  expect_internal(answer_after(wire::headers(1, kMalformedBlock, true)), h2::Fault::kFieldOctets);
   upstream->peer->send_response(3, kGrpcResponse, grpc_message(4), kGrpcOk);
   rig.run();
   EXPECT_EQ(value_of(client.peer->messages.at(other).trailers, "grpc-status"), "0");

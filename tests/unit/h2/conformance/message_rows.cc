@@ -102,12 +102,14 @@ void add_lengths(std::vector<Row>& rows, Role role) {
   add("to HEAD, 4 announced, 4 sent", response(kLast, false, "200", four) + wire::data(kLast, "1234", true),
       malformed(kLast), head);
   add("to HEAD, nothing announced, END_STREAM on HEADERS", response(kLast, true), kAccepted, head);
-  add("to HEAD, nothing announced, an empty end", response(kLast, false) + wire::data(kLast, "", true), kAccepted, head);
+  add("to HEAD, nothing announced, an empty end", response(kLast, false) + wire::data(kLast, "", true), kAccepted,
+      head);
   add("to HEAD, nothing announced, trailers alone", response(kLast, false) + trailers(kLast), kAccepted, head);
   add("to HEAD, nothing announced, 4 sent", response(kLast, false) + wire::data(kLast, "1234", true), malformed(kLast),
       head);
   add("to HEAD, nothing announced, 5 sent behind an informational response",
-      response(kLast, false, "103") + response(kLast, false) + wire::data(kLast, "12345", false), malformed(kLast), head);
+      response(kLast, false, "103") + response(kLast, false) + wire::data(kLast, "12345", false), malformed(kLast),
+      head);
   add("the length of an informational response is not that of the final one",
       response(id, false, "103", four) + response(id, false) + body("12345", true), kAccepted);
 }
