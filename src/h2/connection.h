@@ -192,6 +192,7 @@ class Connection {
   bool charge_reset(bool is_early);
   bool charge_small_data(const Stream& stream);
   bool charge_reply();
+  uint32_t opened_streams() const noexcept;
   bool pass_limit(LimitKind kind);
   void on_priority(FrameHeader header);
   void tell_notices();
@@ -307,6 +308,7 @@ class Connection {
   uint32_t reply_bytes_ = 0;  // in output_, written while receiving
   uint32_t replies_ = 0;      // of these, the frames that answer one of the peer's
   uint32_t priorities_ = 0;   // PRIORITY frames so far
+  uint32_t skipped_streams_ = 0;  // ids up to the peer's last that it has passed over
   Allowance resets_;
   Allowance early_resets_;
   Allowance settings_;

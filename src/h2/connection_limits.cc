@@ -131,6 +131,11 @@ void Connection::fail_for_window(Stream& stream) {
   fail_stream(stream, ErrorCode::kFlowControlError, is_server ? Fault::kWindow : Fault::kUpstreamWindow);
 }
 
+// By who makes requests here, but for the first; a stream that was passed over is none.
+uint32_t Connection::opened_streams() const noexcept {
+  return role_ == Role::kServer ? last_peer_stream_id_ / 2 - skipped_streams_ : next_stream_id_ / 2;
+}
+
 // Ids do not come back: a client that has used half of them is asked to connect anew, long before there are none.
 void Connection::notice_ids_ending() noexcept {
   many_ids_from_ = kStreamIdMax;
@@ -151,7 +156,7 @@ void Connection::tell_notices() {
 // was part of the scheme that it has dropped.
 void Connection::on_priority(FrameHeader header) {
   if (header.stream_id == 0) return fail(ErrorCode::kProtocolError, "PRIORITY on stream 0");
-  const uint64_t allowed = uint64_t{limits_.priorities} + last_peer_stream_id_ / 2;
+  const uint64_t allowed = uint64_t{limits_.priorities} + opened_streams();
   if (++priorities_ > allowed) {
     pass_limit(LimitKind::kPriorities);
   } else if (header.length != 5) {

@@ -89,7 +89,10 @@ void Connection::refuse_closed(uint32_t stream_id) {
 // A new stream that passes over ids, or comes after a GOAWAY. False: announced as not processed (section 6.8).
 [[gnu::noinline]] bool Connection::take_unexpected_id(uint32_t stream_id) {
   const uint32_t expected = last_peer_stream_id_ + (last_peer_stream_id_ == 0 ? 1 : 2);
-  if (stream_id != expected) closed_.add_skipped(expected, stream_id - 2);
+  if (stream_id != expected) {
+    closed_.add_skipped(expected, stream_id - 2);
+    skipped_streams_ += (stream_id - expected) / 2;
+  }
   if (stream_id <= goaway_last_id_) return true;
   last_peer_stream_id_ = stream_id;
   return false;

@@ -313,6 +313,21 @@ TEST_F(LimitsTest, PrioritiesOfStreamsAreFree) {
   EXPECT_FALSE(server.connection.has_failed());
 }
 
+// … of streams that were opened: ids that a client passes over cost it nothing.
+TEST_F(LimitsTest, PrioritiesOfStreamsThatWerePassedOver) {
+  const std::string priority = wire::frame(FrameType::kPriority, 0, 1, "12345");
+  for (const uint32_t first_id : {3u, 0x1fffffffu, kStreamIdMax - 4}) {
+    Endpoint server(Role::kServer, memory_, small_limits());
+    server.greet();
+    server.receive(wire::headers(first_id, wire::request_block(), true));
+    server.receive(wire::headers(first_id + 2, wire::request_block(), true));
+    for (uint32_t round = 0; round < small_limits().priorities + 1; ++round) server.receive(priority);
+    ASSERT_FALSE(server.connection.has_failed()) << first_id;
+    server.receive(priority);
+    EXPECT_TRUE(server.connection.has_failed()) << first_id;
+  }
+}
+
 // The last frame that the window lets through may be of any size.
 TEST_F(LimitsTest, DataThatFillsTheWindowIsNeverTooSmall) {
   Limits limits = small_limits();
