@@ -307,6 +307,7 @@ void Connection::write_connection_credit() {
 void Connection::send_ping(uint64_t opaque) {
   uint8_t octets[8];
   std::memcpy(octets, &opaque, sizeof octets);
+  ++pings_out_;
   write_ping(reserve(kPingFrameSize), false, octets);
   output_.commit(kPingFrameSize);
 }

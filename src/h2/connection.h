@@ -193,6 +193,7 @@ class Connection {
   bool charge_small_data(const Stream& stream);
   bool charge_reply();
   uint32_t opened_streams() const noexcept;
+  bool charge_idle_frame();
   bool pass_limit(LimitKind kind);
   void on_priority(FrameHeader header);
   void tell_notices();
@@ -272,6 +273,7 @@ class Connection {
 
   // Windows (section 6.9). Sending is bounded by the peer, receiving by us.
   int64_t send_window_ = kWindowDefault;
+  int64_t send_window_peak_ = kWindowDefault;  // the largest so far
   int64_t recv_window_ = kWindowDefault;
   uint32_t recv_owed_ = 0;
   // Credit is given back by half windows; a window of one octet by one, since an update of zero is an error.
@@ -305,10 +307,12 @@ class Connection {
   bool block_end_stream_ = false;
   uint32_t block_frames_ = 0;
 
-  uint32_t reply_bytes_ = 0;  // in output_, written while receiving
-  uint32_t replies_ = 0;      // of these, the frames that answer one of the peer's
-  uint32_t priorities_ = 0;   // PRIORITY frames so far
+  uint32_t reply_bytes_ = 0;      // in output_, written while receiving
+  uint32_t replies_ = 0;          // of these, the frames that answer one of the peer's
+  uint32_t priorities_ = 0;       // PRIORITY frames so far
   uint32_t skipped_streams_ = 0;  // ids up to the peer's last that it has passed over
+  uint32_t idle_frames_ = 0;      // frames so far that asked for nothing (charge_idle_frame)
+  uint32_t pings_out_ = 0;        // ours that are not answered
   Allowance resets_;
   Allowance early_resets_;
   Allowance settings_;

@@ -12,7 +12,10 @@ void Connection::on_rst_stream(FrameHeader header, const uint8_t* payload) {
     return fail(ErrorCode::kProtocolError, "RST_STREAM on an idle stream");
   }
   Stream* stream = streams_.find(header.stream_id);
-  if (stream == nullptr || stream->is_reset) return;
+  if (stream == nullptr || stream->is_reset) {
+    charge_idle_frame();
+    return;
+  }
   stream->is_reset = true;
   if (stream->is_linked()) stream->unlink();
   drop_pending(*stream);
@@ -96,7 +99,10 @@ bool Connection::apply_setting(uint16_t id, uint32_t value) {
 
 // From now on the peer counts with our initial window; its earlier streams move by the difference.
 void Connection::on_settings_ack() {
-  if (has_received_settings_ack_) return;
+  if (has_received_settings_ack_) {
+    charge_idle_frame();
+    return;
+  }
   has_received_settings_ack_ = true;
   const int64_t change = static_cast<int64_t>(limits_.stream_window) - recv_initial_window_;
   recv_initial_window_ = limits_.stream_window;
@@ -107,6 +113,11 @@ void Connection::on_ping(FrameHeader header, const uint8_t* payload) {
   if (header.length != 8) return fail(ErrorCode::kFrameSizeError, "PING of wrong length");
   if (header.stream_id != 0) return fail(ErrorCode::kProtocolError, "PING on a stream");
   if (header.has(kFlagAck)) {
+    if (pings_out_ == 0) {
+      charge_idle_frame();
+      return;
+    }
+    --pings_out_;
     add_connection_event(EventKind::kPingAck);
     return;
   }
@@ -121,6 +132,8 @@ void Connection::on_goaway(FrameHeader header, const uint8_t* payload) {
   if (header.length < 8) return fail(ErrorCode::kFrameSizeError, "GOAWAY too short");
   if (header.stream_id != 0) return fail(ErrorCode::kProtocolError, "GOAWAY on a stream");
   const uint32_t last_id = load_32(payload) & kStreamIdMax;
+  // One that says nothing new makes us look at every stream all the same.
+  if (has_received_goaway_ && last_id >= peer_goaway_last_id_ && !charge_glitch()) return;
   has_received_goaway_ = true;
   limit_open_streams();
   // The announced id may only fall (section 6.8); a larger one changes nothing.
@@ -141,18 +154,28 @@ void Connection::on_window_update(FrameHeader header, const uint8_t* payload) {
       return fail(ErrorCode::kFlowControlError, "connection window overflows");
     }
     send_window_ += increment;
+    if (send_window_ > send_window_peak_) {
+      send_window_peak_ = send_window_;
+      if (!charge_idle_frame()) return;
+    }
     add_connection_event(EventKind::kWindowOpened);
     return;
   }
   Stream* stream = streams_.find(header.stream_id);
   if (stream == nullptr) {
-    if (is_idle(header.stream_id)) fail(ErrorCode::kProtocolError, "WINDOW_UPDATE on an idle stream");
+    if (is_idle(header.stream_id)) return fail(ErrorCode::kProtocolError, "WINDOW_UPDATE on an idle stream");
+    charge_idle_frame();
+    return;
+  }
+  if (stream->is_reset) {
+    charge_idle_frame();
     return;
   }
   if (increment == 0) return fail_stream(*stream, ErrorCode::kProtocolError, Fault::kZeroUpdate);
   const int64_t window = int64_t{stream->send_window} + increment;
   if (window > kWindowMax) return fail_stream(*stream, ErrorCode::kFlowControlError, Fault::kUpdateOverflow);
   stream->send_window = static_cast<int32_t>(window);
+  if (window > peer_initial_window_ && !charge_idle_frame()) return;
   list_sendable(*stream);
 }
 

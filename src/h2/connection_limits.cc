@@ -136,6 +136,13 @@ uint32_t Connection::opened_streams() const noexcept {
   return role_ == Role::kServer ? last_peer_stream_id_ / 2 - skipped_streams_ : next_stream_id_ / 2;
 }
 
+// What sound peers send now and then because they could not know better: RST_STREAM and WINDOW_UPDATE for a stream that
+// has just ended, credit beyond what was used up, a late acknowledgement. A few for each stream are free.
+bool Connection::charge_idle_frame() {
+  constexpr uint64_t kFreeOfStream = 4;
+  return ++idle_frames_ <= kFreeOfStream * opened_streams() || charge_glitch(1);
+}
+
 // Ids do not come back: a client that has used half of them is asked to connect anew, long before there are none.
 void Connection::notice_ids_ending() noexcept {
   many_ids_from_ = kStreamIdMax;

@@ -74,12 +74,13 @@ TEST_F(ConnectionTest, SettingsAndPingsAreAnswered) {
   const auto seen = server.receive(wire::settings({{SettingId::kMaxConcurrentStreams, 9}}) + wire::ping("12345678") +
                                    wire::ping("abcdefgh", true));
   EXPECT_EQ(seen.at(0).kind, EventKind::kSettings);
-  EXPECT_EQ(seen.at(1).kind, EventKind::kPingAck);
-  EXPECT_EQ(seen.size(), 2u);
+  EXPECT_EQ(seen.size(), 1u) << "nobody has asked for that answer";
   EXPECT_EQ(server.take_output(), wire::settings_ack() + wire::ping("12345678", true));
   EXPECT_EQ(server.connection.peer_stream_limit(), 9u);
   server.connection.send_ping(0x0807060504030201);
   EXPECT_EQ(server.take_frames().at(0).payload, "\x01\x02\x03\x04\x05\x06\x07\x08");
+  EXPECT_EQ(server.receive(wire::ping("\x01\x02\x03\x04\x05\x06\x07\x08", true)).at(0).kind, EventKind::kPingAck);
+  EXPECT_TRUE(server.receive(wire::ping("\x01\x02\x03\x04\x05\x06\x07\x08", true)).empty());
 }
 
 TEST_F(ConnectionTest, StreamsAreLimited) {

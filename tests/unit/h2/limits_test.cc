@@ -167,6 +167,28 @@ const Abuse kAbuses[] = {
      [](Endpoint& server, uint32_t) { server.receive(wire::data(1, "x", false)); }, &Limits::small_data},
     {"DATA of four octets", LimitKind::kSmallData, 14,
      [](Endpoint& server, uint32_t) { server.receive(wire::data(1, "1234", false)); }, &Limits::small_data},
+    {"RST_STREAM for a stream that has ended", LimitKind::kGlitches, 800,
+     [](Endpoint& server, uint32_t) {
+       if (Stream* stream = server.stream(1)) server.connection.close_stream(*stream);
+       server.receive(wire::rst_stream(1, ErrorCode::kCancel));
+     },
+     &Limits::glitches},
+    {"WINDOW_UPDATE for a stream that has ended", LimitKind::kGlitches, 800,
+     [](Endpoint& server, uint32_t) {
+       if (Stream* stream = server.stream(1)) server.connection.close_stream(*stream);
+       server.receive(wire::window_update(1, 1));
+     },
+     &Limits::glitches},
+    {"credit for a stream that has not used up what it had", LimitKind::kGlitches, 800,
+     [](Endpoint& server, uint32_t) { server.receive(wire::window_update(1, 1)); }, &Limits::glitches},
+    {"credit for a connection that has not used up what it had", LimitKind::kGlitches, 800,
+     [](Endpoint& server, uint32_t) { server.receive(wire::window_update(0, 1)); }, &Limits::glitches},
+    {"acknowledgements of SETTINGS that we did not send", LimitKind::kGlitches, 800,
+     [](Endpoint& server, uint32_t) { server.receive(wire::settings_ack()); }, &Limits::glitches},
+    {"answers to PING that we did not send", LimitKind::kGlitches, 800,
+     [](Endpoint& server, uint32_t) { server.receive(wire::ping("12345678", true)); }, &Limits::glitches},
+    {"GOAWAY again and again", LimitKind::kGlitches, 9,
+     [](Endpoint& server, uint32_t) { server.receive(wire::goaway(0, ErrorCode::kNoError)); }},
     {"unknown frames", LimitKind::kGlitches, 800,
      [](Endpoint& server, uint32_t round) {
        server.receive(wire::frame(static_cast<FrameType>(0x0b + round % 0xf0), 0, round, "what"));
@@ -326,6 +348,28 @@ TEST_F(LimitsTest, PrioritiesOfStreamsThatWerePassedOver) {
     server.receive(priority);
     EXPECT_TRUE(server.connection.has_failed()) << first_id;
   }
+}
+
+// … and so are what comes for a stream that has just ended, and credit for what was sent.
+TEST_F(LimitsTest, WhatComesTooLateIsFree) {
+  Endpoint server(Role::kServer, memory_, small_limits());
+  greet(server);
+  for (uint32_t round = 0; round < 2000; ++round) {
+    const uint32_t id = id_of(round);
+    server.receive(wire::headers(id, wire::request_block(), true));
+    server.send_headers(*server.stream(id), {{":status", "200"}}, false);
+    server.send_data(*server.stream(id), "hello", true);
+    server.take_output();
+    server.connection.close_stream(*server.stream(id));
+    server.receive(wire::window_update(id, 5) + wire::window_update(0, 5) + wire::rst_stream(id, ErrorCode::kNoError));
+  }
+  for (int i = 0; i < 2000; ++i) {
+    server.connection.send_ping(1);
+    server.take_output();
+    server.receive(wire::ping("12345678", true));
+  }
+  EXPECT_FALSE(server.connection.has_failed()) << server.connection.failure_reason();
+  EXPECT_EQ(memory_.limit_hits[static_cast<size_t>(LimitKind::kGlitches)], 0u);
 }
 
 // The last frame that the window lets through may be of any size.

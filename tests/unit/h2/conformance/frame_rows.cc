@@ -180,7 +180,7 @@ void add_settings(std::vector<Row>& rows, Role role) {
 void add_ping_and_goaway(std::vector<Row>& rows, Role role) {
   Section ping(rows, "9113 6.7", role);
   ping("answered", wire::ping("abcdefgh"), kAccepted);
-  ping("acknowledgement", wire::ping("abcdefgh", true), kAccepted);
+  ping("acknowledgement of none", wire::ping("abcdefgh", true), kIgnored);
   ping("on a stream", raw(6, 0, kOpen, octets(8)), kProtocol);
   ping("on an idle stream", raw(6, 0, kIdle, octets(8)), kProtocol);
   ping("acknowledgement on a stream", raw(6, 1, kOpen, octets(8)), kProtocol);
