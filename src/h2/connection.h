@@ -130,6 +130,8 @@ class Connection {
   uint32_t last_peer_stream_id() const noexcept { return last_peer_stream_id_; }
   uint32_t stream_count() const noexcept { return streams_.count(); }
   uint32_t peer_stream_limit() const noexcept { return peer_max_streams_; }
+  // Of header lists, as RFC 9113 section 6.5.2 counts it: a larger one is not to be sent.
+  uint32_t peer_list_bytes_max() const noexcept { return peer_list_bytes_max_; }
   int64_t send_window() const noexcept { return send_window_; }
   int64_t recv_window() const noexcept { return recv_window_; }
   StreamMap& streams() noexcept { return streams_; }
@@ -281,6 +283,7 @@ class Connection {
   uint32_t connection_credit_min_;
   uint32_t peer_initial_window_ = kWindowDefault;
   uint32_t peer_max_frame_size_ = kFrameSizeDefault;
+  uint32_t peer_list_bytes_max_ = UINT32_MAX;  // SETTINGS_MAX_HEADER_LIST_SIZE; none was announced
   uint32_t peer_max_streams_;
   uint32_t open_streams_max_;                      // the same, or none when no more may be opened at all
   uint32_t recv_initial_window_ = kWindowDefault;  // ours as far as the peer has acknowledged it

@@ -80,6 +80,7 @@ bool Connection::apply_setting(uint16_t id, uint32_t value) {
       if (has_overflown) fail(ErrorCode::kFlowControlError, "SETTINGS_INITIAL_WINDOW_SIZE overflows a stream");
       break;
     }
+    case SettingId::kMaxHeaderListSize: peer_list_bytes_max_ = value; break;
     case SettingId::kMaxFrameSize:
       if (value < kFrameSizeDefault || value > kFrameSizeMax) {
         // Not kept: until it hears of the failure the owner may still write, and zero would be a division by zero.

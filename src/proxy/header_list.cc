@@ -85,6 +85,15 @@ void HeaderList::assign(const h2::Event& event, h2::Memory& memory) {
   }
 }
 
+uint32_t HeaderList::own_list_bytes() const noexcept {
+  uint32_t bytes = 0;
+  for (const h2::Field& field : own_fields()) {
+    bytes +=
+        field.record != nullptr ? field.record->list_bytes : field.name_size + field.value_size + h2::kFieldOverhead;
+  }
+  return bytes;
+}
+
 void HeaderList::release_block(h2::Memory& memory) noexcept {
   for (const h2::Field& field : own_fields()) {
     if (field.record != nullptr) memory.interner.release(*field.record);

@@ -44,6 +44,11 @@ class HeaderList {
   std::span<const h2::Field> own_fields() const noexcept {
     return {reinterpret_cast<const h2::Field*>(block_), count_};
   }
+  // Of all fields, as RFC 9113 section 6.5.2 counts them.
+  uint32_t list_bytes() const noexcept {
+    const uint32_t shared_bytes = shared_ != nullptr ? shared_->list_bytes : 0;
+    return block_ == nullptr ? shared_bytes : shared_bytes + own_list_bytes();
+  }
   bool is_wholly_shared() const noexcept { return block_ == nullptr; }
 
   // Writes another timeout over that of an own field, which is a literal.
@@ -54,6 +59,7 @@ class HeaderList {
 
  private:
   void release_block(h2::Memory& memory) noexcept;
+  uint32_t own_list_bytes() const noexcept;
 
   h2::SharedList* shared_ = nullptr;
   uint8_t* block_ = nullptr;  // count_ fields, then the octets of literals; null when there are none

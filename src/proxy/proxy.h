@@ -220,6 +220,7 @@ class Proxy {
   void stop_waiting(Exchange& exchange) noexcept;
   void attempt(Exchange& exchange, Connection& upstream, uint64_t now_ns);
   void send_request(Exchange& exchange, Connection& upstream, uint64_t now_ns);
+  bool fits_endpoint(Exchange& exchange, const Connection& upstream, uint64_t now_ns);
   void write_request_headers(Exchange& exchange, Connection& upstream, h2::Stream& stream, bool end, uint64_t now_ns);
   bool read_own_request(Exchange& exchange, const h2::Event& event, uint64_t now_ns);
   template <typename FieldAt>

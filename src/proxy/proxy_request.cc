@@ -15,6 +15,8 @@ namespace {
 
 // A call that its client gives up sooner than this was not given time (limits.early_resets).
 constexpr uint64_t kEarlyReset_ns = base::kSecond_ns;
+// To a header list, by what the listener asks for and by a timeout that is written anew.
+constexpr uint32_t kAddedBytesMax = 256;
 
 bool has_client_certificate(const Exchange& exchange) noexcept {
   return exchange.downstream != nullptr && !exchange.downstream->client_certificate.empty();
@@ -240,6 +242,9 @@ void Proxy::stop_waiting(Exchange& exchange) noexcept {
   // A connection or stream slot may come in the turn whose timers are still to run.
   if (exchange.deadline_ns <= now_ns) [[unlikely]]
     return on_deadline(exchange, now_ns);
+  if (exchange.headers.list_bytes() + kAddedBytesMax > upstream.h2.peer_list_bytes_max()) [[unlikely]] {
+    if (!fits_endpoint(exchange, upstream, now_ns)) return;
+  }
   h2::Stream* const stream = upstream.h2.open_stream(&exchange);
   if (stream == nullptr) [[unlikely]] {
     end_with(exchange, grpc::Status::kUnavailable, LocalReason::kShardFull, "no stream slot is free", now_ns);
@@ -260,6 +265,29 @@ void Proxy::stop_waiting(Exchange& exchange) noexcept {
     retire(upstream, now_ns);
   mark(upstream);
   forwarded_.push_back(&exchange);
+}
+
+// Close to what the endpoint takes, or beyond it: a larger list than that is not sent (RFC 9113 section 6.5.2), since
+// what becomes of it there, and of the connection that others share, is not known. False: the call has been answered.
+[[gnu::noinline]] bool Proxy::fits_endpoint(Exchange& exchange, const Connection& upstream, uint64_t now_ns) {
+  const config::ForwardedOptions& forwarded = *exchange.route->forwarded;
+  const size_t client_size = exchange.downstream != nullptr ? exchange.downstream->client_text.size() : 0;
+  uint64_t bytes = exchange.headers.list_bytes();
+  if (exchange.timeout_position != 0) bytes += grpc::kTimeoutTextMax;
+  if (forwarded.x_forwarded_for) {
+    bytes += h2::text_of(h2::KnownName::kXForwardedFor).size() + client_size + 2 + h2::kFieldOverhead;
+  }
+  if (forwarded.x_forwarded_proto) {
+    bytes += h2::text_of(h2::KnownName::kXForwardedProto).size() + 5 + h2::kFieldOverhead;
+  }
+  if (bytes <= upstream.h2.peer_list_bytes_max()) return true;
+  if (!exchange.is_grpc) exchange.http_status = 431;
+  end_with(exchange, grpc::Status::kResourceExhausted, LocalReason::kHeaderListTooLarge,
+           Text("request headers of {} bytes exceed the {} bytes that endpoint {} takes (its "
+                "SETTINGS_MAX_HEADER_LIST_SIZE)",
+                bytes, upstream.h2.peer_list_bytes_max(), exchange.endpoint->name),
+           now_ns);
+  return false;
 }
 
 void Proxy::attempt(Exchange& exchange, Connection& upstream, uint64_t now_ns) {
