@@ -152,6 +152,7 @@ std::expected<void, std::string> Server::make_shards() {
     for (uint32_t listener = 0; listener < listeners_.size(); ++listener) {
       const std::vector<io::Fd>& sockets = listeners_[listener];
       const bool is_owner = sockets.size() > 1 || listener % count == i;
+      options.bound.push_back(io::local_address(sockets.front()));
       options.listeners.push_back(is_owner ? sockets[sockets.size() > 1 ? i : 0].get() : -1);
     }
     for (const auto& mailbox : mailboxes_) options.mailboxes.push_back(mailbox.get());

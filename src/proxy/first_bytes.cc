@@ -97,7 +97,7 @@ void Proxy::note_refused_source(const Listener& listener, const io::Address& cli
   ++counters_.sources_refused;
   const bool is_denied = io::any_holds(listener.config.sources.deny, client);
   log(config::LogLevel::kWarn, LogKind::kListener, now_ns, "client {}: refused, {} of listener {}", client.host_text(),
-      is_denied ? "it is in 'deny'" : "it is not in 'allow'", listener.config.address.text());
+      is_denied ? "it is in 'deny'" : "it is not in 'allow'", listener.name);
 }
 
 void Proxy::keep_first_bytes(Connection& connection, std::span<const uint8_t> bytes) {
@@ -141,7 +141,7 @@ Proxy::HeaderVerdict Proxy::take_proxy_header(Connection& connection, std::span<
       ++counters_.bad_proxy_headers;
       log(config::LogLevel::kWarn, LogKind::kPeer, now_ns,
           "client {}: no PROXY header, which listener {} requires; its first bytes are '{}'", connection.client_text,
-          listener.config.address.text(), excerpt(text_of(bytes)));
+          listener.name, excerpt(text_of(bytes)));
       return HeaderVerdict::kRefused;
     case ProxyHeader::State::kMalformed:
       ++counters_.bad_proxy_headers;
@@ -198,7 +198,7 @@ void Proxy::begin_http2(Connection& connection, std::span<const uint8_t> bytes, 
 void Proxy::refuse_tls(Connection& connection, uint64_t now_ns) {
   ++counters_.tls_clients;
   log(config::LogLevel::kWarn, LogKind::kPeer, now_ns, "client {} speaks TLS{}, listener {} speaks {}",
-      connection.client_text, connection.is_secure ? " inside TLS" : "", connection.listener->config.address.text(),
+      connection.client_text, connection.is_secure ? " inside TLS" : "", connection.listener->name,
       speech_of(connection));
   connection.h2.output().append(memory_.blocks, kTlsAlert);
   begin_closing(connection, now_ns);
@@ -220,7 +220,7 @@ void Proxy::answer_http1(Connection& connection, std::span<const uint8_t> bytes,
   } else {
     ++counters_.http1_clients;
     log(config::LogLevel::kWarn, LogKind::kPeer, now_ns, "client {} speaks HTTP/1 ('{} {}'), listener {} speaks {}",
-        connection.client_text, line.method, excerpt(line.target), connection.listener->config.address.text(),
+        connection.client_text, line.method, excerpt(line.target), connection.listener->name,
         speech_of(connection));
   }
   const Text fields(
@@ -236,7 +236,7 @@ void Proxy::refuse_unknown(Connection& connection, std::span<const uint8_t> byte
   ++counters_.unknown_clients;
   log(config::LogLevel::kWarn, LogKind::kPeer, now_ns,
       "client {} speaks neither HTTP nor TLS, its first bytes are '{}'; listener {} speaks {}", connection.client_text,
-      excerpt(text_of(bytes)), connection.listener->config.address.text(), speech_of(connection));
+      excerpt(text_of(bytes)), connection.listener->name, speech_of(connection));
   begin_closing(connection, now_ns);
 }
 

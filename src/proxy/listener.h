@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "config/snapshot.h"
@@ -20,13 +21,15 @@ struct Route {
 };
 
 struct Listener {
-  explicit Listener(const config::ListenerConfig& listener_config)
+  Listener(const config::ListenerConfig& listener_config, const io::Address& bound)
       : config(listener_config),
+        name(bound.text()),
         table(listener_config.routes),
         has_several_certificates(listener_config.tls && listener_config.tls->certificates.size() > 1),
         takes_all(table.is_catch_all() && !has_several_certificates) {}
 
   const config::ListenerConfig& config;
+  std::string name;  // the address that clients connect to
   routing::RouteTable table;
   bool has_several_certificates;  // a connection is for the names of one of them
   bool takes_all;                 // every request goes by the first route, nothing of it is looked at

@@ -45,7 +45,9 @@ Proxy::Proxy(const config::Snapshot& snapshot, const ProxyOptions& options, uint
     clusters_.push_back(std::make_unique<Cluster>(cluster, static_cast<uint32_t>(clusters_.size()), options.shard));
   }
   for (const config::ListenerConfig& config : snapshot.listeners) {
-    Listener& listener = listeners_.emplace_back(config);
+    const size_t index = listeners_.size();
+    Listener& listener =
+        listeners_.emplace_back(config, index < options.bound.size() ? options.bound[index] : config.address);
     for (const config::RouteConfig& route : config.routes) {
       listener.routes.push_back(
           {clusters_[route.cluster].get(), &config.forwarded, config.forwarded.has_any(), nullptr});

@@ -37,6 +37,8 @@ struct ProxyOptions {
   uint64_t seed = 0;       // for jitter and the field hash
   LogPort* log = nullptr;  // null: nothing is logged
   uint32_t shards = 1;     // that share shards.memory
+  // The listeners' addresses as they were bound, where port 0 has become another; none: as configured.
+  std::span<const io::Address> bound = {};
 };
 
 // How short of memory the process is (limits.process_memory); each includes those before it.

@@ -80,7 +80,7 @@ void Shard::run() {
   }
   buffers_ = std::make_unique<io::BufferRing>(std::move(*buffers));
   const proxy::ProxyOptions options{options_.index, options_.seed, options_.log,
-                                    static_cast<uint32_t>(options_.mailboxes.size())};
+                                    static_cast<uint32_t>(options_.mailboxes.size()), options_.bound};
   proxy_ = std::make_unique<proxy::Proxy>(snapshot_, options, now_ns_);
   if (snapshot_.shards.napi_ns != 0) ring_.busy_poll_napi(snapshot_.shards.napi_ns);
   watch_mailbox();

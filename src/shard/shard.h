@@ -67,6 +67,7 @@ class Shard {
     uint32_t index = 0;
     const config::Snapshot* snapshot = nullptr;
     std::vector<int> listeners;       // to accept on, by the snapshot's order; -1: not this shard's
+    std::vector<io::Address> bound;   // of all listeners, as clients know them
     std::vector<Mailbox*> mailboxes;  // of all shards
     // By the snapshot's order; empty references: without TLS.
     std::vector<tls::CredentialsRef<tls::ServerCredentials>> listener_credentials;

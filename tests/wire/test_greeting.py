@@ -59,8 +59,8 @@ def test_http1(proxy, backend, cut):
     assert b"\r\nConnection: close" in head
     assert b"\r\nContent-Length: %d" % len(body) in head
     assert b"HTTP/2 without TLS (gRPC)" in body and b"--http2-prior-knowledge" in body and b"-plaintext" in body
-    started.await_line(started.stderr, r"client 127\.0\.0\.1 speaks HTTP/1 \('GET /shop'\), listener 127\.0\.0\.1:0 "
-                                       r"speaks HTTP/2 without TLS")
+    started.await_line(started.stderr, r"client 127\.0\.0\.1 speaks HTTP/1 \('GET /shop'\), "
+                                       rf"listener 127\.0\.0\.1:{started.port} speaks HTTP/2 without TLS")
 
 
 def test_http1_upload_gets_its_answer(proxy, backend):
@@ -84,7 +84,8 @@ def test_tls_client(proxy, backend):
     with socket.create_connection(("127.0.0.1", started.port), timeout=LIMIT_S) as plain:
         with pytest.raises(ssl.SSLError, match="(?i)alert protocol version"):
             context.wrap_socket(plain)
-    started.await_line(started.stderr, r"client 127\.0\.0\.1 speaks TLS, listener 127\.0\.0\.1:0 speaks HTTP/2 without")
+    started.await_line(started.stderr, r"client 127\.0\.0\.1 speaks TLS, "
+                                       rf"listener 127\.0\.0\.1:{started.port} speaks HTTP/2 without")
 
 
 @pytest.mark.parametrize("sent", [b"SSH-2.0-x\r\n", b"\0" * 64, PREFACE[:-1] + b"X", b"GET /\r\n"])
@@ -135,8 +136,8 @@ def test_proxy_header(proxy, loop, backend, header, announced, mode, tmp_path):
     assert {line.split()[0] for line in log.read_text().splitlines()} == {announced}
 
 
-BAD_HEADERS = {"no header": (PREFACE, r"no PROXY header, which listener 127\.0\.0\.1:0 requires; its first bytes are "
-                                      r"'PRI \* HTTP/2\.0"),
+BAD_HEADERS = {"no header": (PREFACE, r"no PROXY header, which listener 127\.0\.0\.1:[1-9]\d* requires; its first "
+                                      r"bytes are 'PRI \* HTTP/2\.0"),
                "address": (b"PROXY TCP4 1.2.3.400 10.0.0.1 1 2\r\n", r"the address is none of its protocol: '1\.2\.3\.400'"),
                "endless": (b"PROXY UNKNOWN " + b"x" * 100, "it is longer than 107 octets: 'PROXY UNKNOWN xxx"),
                "version": (SIGNATURE + b"\x41", "its version is not 2: 'A'"),
@@ -154,7 +155,8 @@ def test_sources(proxy, loop, backend):
     backend.handler = echo
     refused = proxy(config=configured(backend, deny=["127.0.0.0/8"]))
     assert exchange(refused.port, []) == b""
-    refused.await_line(refused.stderr, r"client 127\.0\.0\.1: refused, it is in 'deny' of listener 127\.0\.0\.1:0")
+    refused.await_line(refused.stderr, r"client 127\.0\.0\.1: refused, it is in 'deny' of "
+                                       rf"listener 127\.0\.0\.1:{refused.port}$")
     others = proxy(config=configured(backend, allow=["10.0.0.0/8"]))
     assert exchange(others.port, []) == b""
     others.await_line(others.stderr, r"client 127\.0\.0\.1: refused, it is not in 'allow' of listener")
