@@ -169,7 +169,7 @@ void Shard::open_wanted_connections() {
   // Connecting may fail at once and so ask for further connections.
   for (size_t i = 0; i < proxy_->to_connect.size(); ++i) {
     proxy::Connection* connection = proxy_->connections().find(proxy_->to_connect[i]);
-    if (connection != nullptr && connection->state == proxy::ConnectionState::kConnecting) open_connection(*connection);
+    if (connection != nullptr) open_connection(*connection);
   }
   proxy_->to_connect.clear();
 }
@@ -178,6 +178,11 @@ void Shard::open_connection(proxy::Connection& connection) {
   if (sockets_.size() <= connection.handle.index) sockets_.resize(connection.handle.index + 1);
   Socket& socket = socket_of(connection);
   socket.generation = connection.handle.generation;
+  // The end of a drain may end calls for which it is wanted, and then itself.
+  if (connection.state != proxy::ConnectionState::kConnecting) {
+    socket.is_dead = true;
+    return;
+  }
   auto fd = io::stream_socket(connection.peer, kUserTimeout_ms);
   if (!fd) {
     socket.is_dead = true;
