@@ -45,6 +45,7 @@ constexpr void for_each_limit(AnyLimits& limits, Visit&& visit) {
   visit(LimitId::kConnectionMemory, limits.connection_memory);
   visit(LimitId::kProcessMemory, limits.process_memory);
   visit(LimitId::kDescriptors, limits.descriptors);
+  visit(LimitId::kUpstreamResets, limits.upstream_resets);
 }
 
 // The defaults of the table.

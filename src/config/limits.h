@@ -57,6 +57,7 @@ enum class LimitId : uint8_t {
   kConnectionMemory,
   kProcessMemory,
   kDescriptors,
+  kUpstreamResets,
   kTicketRotation,
   kWeight,
   kPerShard,
@@ -209,6 +210,10 @@ inline constexpr std::array kLimits = {
           "RLIMIT_NOFILE less an eighth, at least 16", false,
           "Client and endpoint connections at which no further client is accepted until one is gone; what is left is "
           "for endpoints and log files."},
+    Limit{LimitId::kUpstreamResets, "limits.upstream_resets", Unit::kCount, 500, 30, 10'000'000, "", false,
+          "Calls reset on one connection to an endpoint, which all clients share: servers end one for too many "
+          "(nghttp2: 1000, and 33 a second). At three quarters another takes its place, beyond it resets wait. All of "
+          "it comes back in 30 s."},
     Limit{
         LimitId::kTicketRotation, "listeners[].tls.tickets.rotate", Unit::kDuration, 24 * detail::kHour_ns,
         base::kSecond_ns, 7 * 24 * detail::kHour_ns, "", false,

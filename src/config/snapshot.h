@@ -63,6 +63,7 @@ struct Limits {
   uint32_t small_data;
   uint32_t glitches;
   uint32_t descriptors;           // 0: a part of RLIMIT_NOFILE
+  uint32_t upstream_resets;       // of one connection at once; they come back, see refill_s
   uint64_t handshake_timeout_ns;  // of TLS; the next five are of downstream connections
   uint64_t preface_timeout_ns;
   uint64_t header_timeout_ns;
@@ -84,6 +85,7 @@ inline constexpr uint32_t kPings = 100;
 inline constexpr uint32_t kEmptyFrames = 100;
 inline constexpr uint32_t kSmallData = 10;
 inline constexpr uint32_t kGlitches = 30;
+inline constexpr uint32_t kUpstreamResets = 30;
 }  // namespace refill_s
 
 struct ShardOptions {

@@ -79,7 +79,7 @@ Stream* Connection::open_stream(void* owner) {
 // After a change of what can_open_stream() depends on.
 void Connection::limit_open_streams() noexcept {
   const bool is_over = has_failed_ || has_received_goaway_ || has_sent_goaway_ || has_used_all_ids();
-  open_streams_max_ = is_over ? 0 : peer_max_streams_;
+  open_streams_max_ = is_over ? 0 : peer_max_streams_ - std::min(peer_max_streams_, withheld_resets());
 }
 
 void Connection::send_headers(Stream& stream, SharedList& list, bool end_stream) {
@@ -276,14 +276,36 @@ void Connection::gather(uint32_t bytes_max) {
   while (!waiting.is_empty()) sendable_.push_back(waiting.pop_front());
 }
 
-void Connection::reset_stream(Stream& stream, ErrorCode code) {
-  if (stream.is_reset) return;
+// Nothing more of this stream is sent or taken.
+void Connection::forget_unsent(Stream& stream) noexcept {
   stream.is_reset = true;
   if (!stream.has_received_end) closed_.add_late(stream.id);
   if (stream.is_linked()) stream.unlink();
   drop_pending(stream);
+}
+
+void Connection::reset_stream(Stream& stream, ErrorCode code) {
+  if (stream.is_reset) return;
+  forget_unsent(stream);
   if (has_failed_) return;
   write_rst_stream(reserve(kRstStreamFrameSize), stream.id, code);
+  output_.commit(kRstStreamFrameSize);
+}
+
+void Connection::withhold_reset(Stream& stream, ErrorCode code) {
+  ASSERT(role_ == Role::kClient);
+  if (stream.is_reset) return;
+  forget_unsent(stream);
+  withheld_resets_.push_back({stream.id, code});
+  limit_open_streams();
+}
+
+void Connection::send_withheld_reset() {
+  const WithheldReset oldest = withheld_resets_.front();
+  withheld_resets_.erase(withheld_resets_.begin());
+  limit_open_streams();
+  if (has_failed_) return;
+  write_rst_stream(reserve(kRstStreamFrameSize), oldest.stream_id, oldest.code);
   output_.commit(kRstStreamFrameSize);
 }
 

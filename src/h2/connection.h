@@ -69,6 +69,13 @@ class Connection {
   // Queues RST_STREAM and drops what waits. The stream stays until close_stream().
   void reset_stream(Stream& stream, ErrorCode code);
 
+  // Client role: the same, but the peer is told later, by send_withheld_reset() or by the end of the connection. Until
+  // then the stream counts against the peer's limit, as it does at the peer.
+  void withhold_reset(Stream& stream, ErrorCode code);
+  // The oldest of them; there is one.
+  void send_withheld_reset();
+  uint32_t withheld_resets() const noexcept { return static_cast<uint32_t>(withheld_resets_.size()); }
+
   // Forgets a stream that is reset or closed from both ends (or whose connection is going).
   void close_stream(Stream& stream);
 
@@ -82,6 +89,9 @@ class Connection {
 
   // The owner's part of the accounts (server role): a stream of the peer ended without a response soon after it began.
   void charge_early_reset();
+  // What is left to the peer of limits.early_resets, and to begin with what is left to it already; an eighth at least.
+  Allowance early_resets() const noexcept { return early_resets_; }
+  void inherit_early_resets(Allowance inherited) noexcept;
 
   void send_ping(uint64_t opaque);
   void send_goaway(uint32_t last_stream_id, ErrorCode code, std::string_view debug);
@@ -241,6 +251,7 @@ class Connection {
 
   // Sending (connection.cc).
   void limit_open_streams() noexcept;
+  void forget_unsent(Stream& stream) noexcept;
   uint8_t* reserve(uint32_t size) { return output_.reserve(memory_->blocks, size); }
   uint32_t keep_data(Stream& stream, std::span<const uint8_t> octets, bool end_stream);
   void write_data_frame(Stream& stream, std::span<const uint8_t> octets, bool end_stream);
@@ -332,6 +343,12 @@ class Connection {
   uint8_t notices_ = 0;          // for the end of the receive call
   uint32_t headers_offset_ = 0;  // of the HEADERS frame that is being written, in output_
   bool headers_are_stateless_ = false;
+
+  struct WithheldReset {
+    uint32_t stream_id;
+    ErrorCode code;
+  };
+  std::vector<WithheldReset> withheld_resets_;  // oldest first
 
   StreamMap streams_;
   base::IntrusiveList<Stream> sendable_;

@@ -1,4 +1,5 @@
 // The accounts of what a peer makes us do without an answer that costs it as much: floods and their slow forms.
+#include <algorithm>
 #include <bit>
 
 #include "h2/connection.h"
@@ -47,6 +48,7 @@ constexpr LimitText kTexts[] = {
     {"shards.memory", ""},
     {"limits.process_memory", ""},
     {"limits.descriptors", ""},
+    {"limits.upstream_resets", ""},
 };
 static_assert(std::size(kTexts) == static_cast<size_t>(LimitKind::kCount));
 
@@ -93,6 +95,12 @@ bool Connection::charge_reset(bool is_early) {
 
 void Connection::charge_early_reset() {
   charge(LimitKind::kEarlyResets, early_resets_, limits_.early_resets);
+}
+
+void Connection::inherit_early_resets(Allowance inherited) noexcept {
+  const Rate rate = limits_.early_resets;
+  inherited.give_back_to(rate, memory_->now_ns, rate.burst - std::max(rate.burst / 8, 1u));
+  early_resets_ = inherited;
 }
 
 bool Connection::charge_reply() {

@@ -48,6 +48,7 @@ enum class LimitKind : uint8_t {
   kMemory,
   kProcessMemory,
   kDescriptors,
+  kUpstreamResets,
   kCount,
 };
 
@@ -73,6 +74,18 @@ class Allowance {
     full_ns_ = full_ns;
     return true;
   }
+  // Whole ones that are not back yet.
+  uint32_t used(Rate rate, uint64_t now_ns) const noexcept {
+    const uint64_t one_ns = base::kSecond_ns / kWhole / rate.per_second * kWhole;
+    return full_ns_ > now_ns ? static_cast<uint32_t>((full_ns_ - now_ns) / one_ns) : 0;
+  }
+  // No more than `used` are gone from here on.
+  void give_back_to(Rate rate, uint64_t now_ns, uint32_t used) noexcept {
+    const uint64_t one_ns = base::kSecond_ns / kWhole / rate.per_second * kWhole;
+    full_ns_ = std::min(full_ns_, now_ns + used * one_ns);
+  }
+  bool is_whole(uint64_t now_ns) const noexcept { return full_ns_ <= now_ns; }
+  bool has_less_than(Allowance other) const noexcept { return full_ns_ > other.full_ns_; }
   // A quarter of the burst is left, or less.
   bool is_nearly_used(Rate rate, uint64_t now_ns) const noexcept {
     const uint64_t percent_ns = base::kSecond_ns / kWhole / rate.per_second;

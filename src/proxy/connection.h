@@ -86,6 +86,7 @@ struct Connection : DirtyLink, OwnedTimer {
 
   // Upstream.
   Endpoint* endpoint = nullptr;  // of the same shard, outlives its connections
+  h2::Allowance resets;          // that we may send on it (limits.upstream_resets)
 };
 
 using ConnectionPool = base::SlotPool<Connection>;

@@ -37,10 +37,12 @@ class Endpoint : public OwnedTimer {
   uint32_t waiting_count = 0;
 
   bool is_suspect = false;
-  uint64_t retry_at_ns = 0;  // no connection is opened before
-  uint32_t failures = 0;     // to open one, in a row
-  uint32_t short_lives = 0;  // of connections, in a row
-  std::string failure;       // the latest, as a sentence that names the endpoint; empty: the latest attempt succeeded
+  uint64_t retry_at_ns = 0;           // no connection is opened before
+  uint32_t failures = 0;              // to open one, in a row
+  uint32_t short_lives = 0;           // of connections, in a row
+  uint64_t replace_at_ns = 0;         // no connection is replaced for its resets before
+  uint32_t reset_burst = UINT32_MAX;  // resets that it takes on one connection, where it has shown that
+  std::string failure;  // the latest, as a sentence that names the endpoint; empty: the latest attempt succeeded
 
   tls::Session tls_session;  // the latest, to resume
 

@@ -187,6 +187,7 @@ std::span<const uint8_t> Proxy::answer_cleartext(tls::Cleartext speech) noexcept
 void Proxy::begin_http2(Connection& connection, std::span<const uint8_t> bytes, uint64_t now_ns) {
   // Its timer waits for its SETTINGS.
   connection.state = ConnectionState::kOpen;
+  connection.h2.inherit_early_resets(reset_accounts_.come_back(connection.peer));
   connection.h2.start();
   mark(connection);
   if (is_draining_) begin_drain_step(connection, "draining", now_ns);

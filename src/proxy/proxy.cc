@@ -205,6 +205,7 @@ void Proxy::on_goaway(Connection& connection, const h2::Event& event, uint64_t n
           Text("endpoint {}: GOAWAY {} before any call", connection.endpoint->name, h2::name_of(event.code)), now_ns);
     }
     drop_from_endpoint(connection, now_ns);
+    if (event.code != h2::ErrorCode::kNoError) learn_reset_burst(connection, now_ns);
     if (connection.state == ConnectionState::kOpen) connection.state = ConnectionState::kDraining;
     // What the endpoint has not taken is provably unprocessed (RFC 9113 section 6.8).
     ending_.clear();
@@ -302,7 +303,11 @@ void Proxy::end_connection(Connection& connection, std::string_view cause, uint6
 
 void Proxy::begin_closing(Connection& connection, uint64_t now_ns) {
   if (connection.state == ConnectionState::kClosing) return;
-  if (connection.is_upstream()) drop_from_endpoint(connection, now_ns);
+  if (connection.is_upstream()) {
+    drop_from_endpoint(connection, now_ns);
+  } else {
+    reset_accounts_.leave(connection.peer, connection.h2.early_resets(), now_ns);
+  }
   connection.state = ConnectionState::kClosing;
   timers_.arm(connection, now_ns + kLinger_ns);
   mark(connection);
@@ -339,6 +344,8 @@ void Proxy::on_connection_timer(Connection& connection, uint64_t now_ns) {
         finish_drain_step(connection, now_ns);
       } else if (connection.is_upstream()) {
         check_keepalive(connection, now_ns);
+        if (connection.h2.withheld_resets() != 0 && connection.state != ConnectionState::kClosing) [[unlikely]]
+          look_after_withheld(connection, now_ns);
       } else {
         watch_downstream(connection, now_ns);
       }

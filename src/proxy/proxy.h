@@ -28,6 +28,7 @@
 #include "proxy/exchange.h"
 #include "proxy/listener.h"
 #include "proxy/log_port.h"
+#include "proxy/reset_accounts.h"
 #include "stats/histogram.h"
 
 namespace ringway::proxy {
@@ -266,6 +267,18 @@ class Proxy {
   void arm_keepalive(Connection& connection, uint64_t now_ns);
   void check_keepalive(Connection& connection, uint64_t now_ns);
 
+  // What clients reset, on connections that all share (upstream_resets.cc).
+  h2::Rate reset_rate(const Endpoint& endpoint) const noexcept;
+  bool is_worn(const Connection& upstream, uint64_t now_ns) const noexcept;
+  bool is_provoked(const Connection& upstream, uint64_t now_ns) const noexcept;
+  void learn_reset_burst(Connection& upstream, uint64_t now_ns) noexcept;
+  void reset_upstream(Connection& upstream, h2::Stream& stream, h2::ErrorCode code, uint64_t now_ns);
+  void send_withheld_resets(Connection& upstream, uint64_t now_ns);
+  void look_after_withheld(Connection& upstream, uint64_t now_ns);
+  void replace_worn(Connection& upstream, uint64_t now_ns);
+  void retire_worn_of(Endpoint& endpoint, uint64_t now_ns);
+  void retire_worn(Connection& upstream, uint64_t now_ns);
+
   // The budget of memory (memory_budget.cc).
   void relieve_memory(uint64_t now_ns);
   void refuse_for_pressure(Exchange& exchange, uint64_t now_ns);
@@ -330,6 +343,7 @@ class Proxy {
   std::vector<std::unique_ptr<Cluster>> clusters_;
   Counters counters_;
   AccessFormatter access_formatter_;
+  ResetAccounts reset_accounts_;
 
   Pressure pressure_ = Pressure::kNone;
   ReplayStore replay_;

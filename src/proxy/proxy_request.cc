@@ -53,6 +53,10 @@ std::string_view host_of(std::string_view authority) noexcept {
     return refuse_request(*exchange, event, now_ns);
   if (!read_request(*exchange, event, now_ns)) [[unlikely]]
     return;
+  // Reset by what came in the same read: the event that ends it is on its way, and no endpoint hears of it. Of the
+  // calls that a client makes to reset them (CVE-2023-44487, CVE-2025-8671) that is nearly all.
+  if (stream.is_reset) [[unlikely]]
+    return;
   if (pressure_ != Pressure::kNone) [[unlikely]]
     return refuse_for_pressure(*exchange, now_ns);
   pick_and_attempt(*exchange, nullptr, now_ns);

@@ -360,8 +360,7 @@ void Proxy::cancel_upstream(Exchange& exchange, h2::ErrorCode code, uint64_t now
   if (stream == nullptr) return;
   Connection& upstream = *exchange.upstream;
   if (!stream->is_reset && !(stream->has_received_end && stream->has_sent_end)) {
-    upstream.h2.reset_stream(*stream, code);
-    mark(upstream);
+    reset_upstream(upstream, *stream, code, now_ns);
   }
   release_upstream(exchange, now_ns);
 }

@@ -113,7 +113,8 @@ void Proxy::drop_from_endpoint(Connection& connection, uint64_t now_ns) {
   Endpoint& endpoint = *connection.endpoint;
   if (std::erase(endpoint.connections, &connection) == 0) return;
   if (connection.state == ConnectionState::kOpen) {
-    const bool is_early = now_ns - connection.opened_ns < kShortLife_ns && !connection.h2.has_used_all_ids();
+    const bool is_early = now_ns - connection.opened_ns < kShortLife_ns && !connection.h2.has_used_all_ids() &&
+                          !is_worn(connection, now_ns) && !is_provoked(connection, now_ns);
     endpoint.note_end(is_early, now_ns, prng_);
   } else {
     --endpoint.connecting_count;
@@ -174,6 +175,7 @@ void Proxy::greeted(Connection& connection, uint64_t now_ns) {
         endpoint.cluster.config.name, endpoint.name, endpoint.failures);
   }
   endpoint.note_success();
+  retire_worn_of(endpoint, now_ns);
   serve_waiting(endpoint, now_ns);
   restore(endpoint, now_ns);
 }

@@ -11,7 +11,9 @@ namespace {
 
 constexpr uint32_t kRefusedStream = 7;
 constexpr uint32_t kCancelCode = 8;
+constexpr uint32_t kInternalError = 2;
 constexpr int32_t kResourceExhausted = 8;
+constexpr int32_t kUnavailable = 14;
 // Between a deadline and its news: the way there and back, a turn, a tick of the timers and their grain.
 constexpr uint64_t kLateness_ns = 100 * base::kMillisecond_ns;
 // What a header list holds beside the metadata, at most.
@@ -222,6 +224,15 @@ bool Client::may_fail(const Call& call) const {
   return world_.profile().is_stormy() || world_.is_ending() || has_short_deadline || may_have_large_list(call);
 }
 
+// Its endpoints refuse it, once more than it is tried again, or it cannot be: once it is, if its request is still
+// there.
+bool Client::is_refused_for_good(const Call& call) const {
+  if (call.taken != 0) return false;
+  const uint32_t replay = world_.profile().snapshot.limits.replay_bytes;
+  const bool has_further_attempt = call.plan.refusals == 1 && call.request.size() <= replay;
+  return world_.has_unseen_refusals() || (call.plan.refusals != 0 && !has_further_attempt);
+}
+
 void Client::judge_complete(const Call& call) const {
   expect(call.http_status >= 200, "call {} has ended without a response", call.id);
   if (!call.plan.is_grpc) {
@@ -230,7 +241,9 @@ void Client::judge_complete(const Call& call) const {
              call.id, call.received, call.response.size());
     } else if (!may_have_large_list(call) || call.grpc_status != kResourceExhausted) {
       // Of a list that is too large the proxy has not read what kind of call it is.
-      expect(may_fail(call) && call.http_status >= 400, "call {}: status {} of the proxy", call.id, call.http_status);
+      const bool was_refused = is_refused_for_good(call) && call.http_status == 503;
+      expect((may_fail(call) || was_refused) && call.http_status >= 400, "call {}: status {} of the proxy", call.id,
+             call.http_status);
     }
     return;
   }
@@ -242,7 +255,9 @@ void Client::judge_complete(const Call& call) const {
            call.grpc_status, call.plan.status);
     return;
   }
-  expect(may_fail(call), "call {}: the proxy has ended it with grpc-status {}", call.id, call.grpc_status);
+  const bool was_refused = is_refused_for_good(call) && call.grpc_status == kUnavailable;
+  expect(may_fail(call) || was_refused, "call {}: the proxy has ended it with grpc-status {}", call.id,
+         call.grpc_status);
   expect(std::ranges::find(kOfTheProxy, call.grpc_status) != std::end(kOfTheProxy),
          "call {}: grpc-status {} is none of the proxy's", call.id, call.grpc_status);
   expect(call.is_at_boundary(call.received), "call {} was ended inside a message by trailers", call.id);
@@ -251,17 +266,13 @@ void Client::judge_complete(const Call& call) const {
 void Client::judge_reset(const Call& call, uint32_t code) const {
   if (may_fail(call)) return;
   const Plan& plan = call.plan;
-  const bool is_planned = plan.answer == Answer::kReset && code == plan.reset_code;
+  // A refusal behind the beginning of an answer is none.
+  const uint32_t planned_code = plan.reset_code == kRefusedStream ? kInternalError : plan.reset_code;
+  const bool is_planned = plan.answer == Answer::kReset && code == planned_code;
   // Before it has seen the shard's SETTINGS a client takes the limit to be 100.
   const bool may_be_refused = world_.is_draining() || world_.profile().snapshot.limits.streams < 100;
   if (may_be_refused && code == kRefusedStream && call.attempts == 0) return;
-  if (world_.has_unseen_refusals() && code == kRefusedStream && call.taken == 0) return;
-  const bool is_refused = plan.refusals != 0 && code == kRefusedStream;
-  expect(is_planned || is_refused, "call {} was reset with code {}, and nothing went wrong", call.id, code);
-  if (is_planned) return;
-  // Once it is sent again, if its request is still there.
-  const uint32_t replay = world_.profile().snapshot.limits.replay_bytes;
-  expect(plan.refusals > 1 || call.request.size() > replay, "call {} was refused once and not tried again", call.id);
+  expect(is_planned, "call {} was reset with code {}, and nothing went wrong", call.id, code);
 }
 
 }  // namespace ringway::sim

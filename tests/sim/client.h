@@ -38,6 +38,7 @@ class Client : public Peer {
   void judge_complete(const Call& call) const;
   void judge_reset(const Call& call, uint32_t code) const;
   bool may_have_large_list(const Call& call) const;
+  bool is_refused_for_good(const Call& call) const;
   bool may_fail(const Call& call) const;
 
   std::map<int32_t, Call*> calls_;

@@ -39,6 +39,8 @@ config::Limits draw_limits(Weather weather, base::Prng& prng) {
                                  &limits.empty_frames, &limits.small_data, &limits.glitches, &limits.replies}) {
     *budget = 10'000'000;
   }
+  // So few that connections are replaced for them again and again.
+  limits.upstream_resets = 30;
   limits.reply_bytes = 16 * base::kMiB;
   limits.preface_timeout_ns = limits.header_timeout_ns = 3600 * base::kSecond_ns;
   limits.idle_timeout_ns = limits.connection_age_ns = 0;

@@ -38,12 +38,33 @@ TEST(AllowanceTest, PartsOfOne) {
   EXPECT_FALSE(allowance.is_nearly_used(rate, base::kSecond_ns));
 }
 
+TEST(AllowanceTest, TellsWhatIsUsed) {
+  const Rate rate{40, 4};
+  Allowance allowance;
+  EXPECT_EQ(allowance.used(rate, base::kSecond_ns), 0u);
+  EXPECT_TRUE(allowance.is_whole(base::kSecond_ns));
+  for (uint32_t i = 0; i < 40; ++i) {
+    EXPECT_EQ(allowance.used(rate, base::kSecond_ns), i);
+    EXPECT_TRUE(allowance.take(rate, base::kSecond_ns));
+  }
+  EXPECT_TRUE(allowance.has_less_than(Allowance()));
+  EXPECT_FALSE(allowance.has_less_than(allowance));
+  EXPECT_EQ(allowance.used(rate, 2 * base::kSecond_ns), 36u);
+  EXPECT_FALSE(allowance.is_whole(11 * base::kSecond_ns - 1));
+  EXPECT_TRUE(allowance.is_whole(11 * base::kSecond_ns));
+  allowance.give_back_to(rate, base::kSecond_ns, 41);
+  EXPECT_EQ(allowance.used(rate, base::kSecond_ns), 40u) << "nothing is taken by that";
+  allowance.give_back_to(rate, base::kSecond_ns, 35);
+  EXPECT_EQ(allowance.used(rate, base::kSecond_ns), 35u);
+}
+
 TEST(LimitKindTest, EachHasItsKey) {
   for (size_t kind = 0; kind < static_cast<size_t>(LimitKind::kCount); ++kind) {
     EXPECT_FALSE(key_of(static_cast<LimitKind>(kind)).empty()) << kind;
   }
   EXPECT_EQ(key_of(LimitKind::kGlitches), "limits.glitches");
   EXPECT_EQ(key_of(LimitKind::kDescriptors), "limits.descriptors");
+  EXPECT_EQ(key_of(LimitKind::kUpstreamResets), "limits.upstream_resets");
 }
 
 // One thing that a peer does to a server again and again.
