@@ -45,6 +45,11 @@ def rapid_reset():
     return HELLO, (call(i) + frame(RST_STREAM, 0, i, struct.pack("!I", 8)) for i in ids())
 
 
+def later_resets():
+    """Each call is reset behind 150 others, in another read: when it has got to the endpoint."""
+    return HELLO, (call(i) + (frame(RST_STREAM, 0, i - 300, struct.pack("!I", 8)) if i > 300 else b"") for i in ids())
+
+
 def window_update_of_zero():
     return HELLO, (call(i) + frame(WINDOW_UPDATE, 0, i, bytes(4)) for i in ids())
 
@@ -170,7 +175,7 @@ def unknown_frames():
 
 # The attack, whether it reads what it is sent, and what it has to get.
 ATTACKS = {made.__name__: (made, reads) for made, reads in (
-    (rapid_reset, True), (window_update_of_zero, True), (data_behind_the_end, True), (priority_of_wrong_length, True),
+    (rapid_reset, True), (later_resets, True), (window_update_of_zero, True), (data_behind_the_end, True), (priority_of_wrong_length, True),
     (continuation_flood, True), (empty_continuations, True), (block_without_end, True), (hpack_bomb, True),
     (many_cheap_fields, True), (large_fields, True), (integer_without_end, True), (table_churn, True),
     (no_window, True), (dripped_window, True), (ping_flood, True), (ping_flood_with_a_call, False),

@@ -13,6 +13,11 @@ import hostile
 from harness import BUILD, E2E, Process
 
 SECONDS = 0.6
+# What makes an endpoint end connections again and again shows when the pauses between them have grown.
+SECONDS_OF = {"rapid_reset": 2, "later_resets": 2, "window_update_of_zero": 2}
+CALLS_PER_SECOND = 100
+# The longest that a call may take, and as many as were due in that time may wait for their turn at the end.
+STALL_US = 500_000
 # Kept at a time for what attackers have sent and are sent.
 GROWTH_MIB = 24
 
@@ -39,6 +44,7 @@ while True:
 # What the attack is stopped by: a limit with its counter, or a rule of the protocol with its code.
 STOPPED_BY = {
     "rapid_reset": "limits.early_resets",
+    "later_resets": "limits.early_resets",
     "window_update_of_zero": "limits.early_resets",
     "data_behind_the_end": "limits.early_resets",
     "priority_of_wrong_length": "limits.early_resets",
@@ -87,16 +93,30 @@ def discard():
         server.kill()
 
 
+def begin_load(address, seconds, *arguments):
+    return subprocess.Popen([str(BUILD / "ringway-load"), "--target", address, "--path", "/a.B/C", "--json", "--streams",
+                             "1", "--duration", f"{seconds}s", *arguments], stdout=subprocess.PIPE)
+
+
+def report_of(process):
+    output, _ = process.communicate(timeout=30)
+    return json.loads(output)
+
+
 def serve_others(address, attack, port):
-    """Calls of a client that means well while `attack` runs against `port`: its report, and the attacker's."""
-    attacker = subprocess.Popen([sys.executable, str(E2E / "hostile.py"), attack, str(port), str(SECONDS)],
+    """Calls of clients that mean well while `attack` runs against `port`: two reports, and the attacker's.
+
+    One client makes call after call, as many as it can, of which few show a pause. The calls of the other start on a
+    schedule: a pause in which nobody is served shows in the number of those that never do.
+    """
+    seconds = SECONDS_OF.get(attack, SECONDS)
+    attacker = subprocess.Popen([sys.executable, str(E2E / "hostile.py"), attack, str(port), str(seconds)],
                                 stdout=subprocess.PIPE)
-    load = subprocess.run([str(BUILD / "ringway-load"), "--target", address, "--path", "/a.B/C", "--json",
-                           "--connections", "1", "--streams", "1", "--duration", f"{SECONDS}s"],
-                          stdout=subprocess.PIPE, check=True, timeout=30)
-    output, _ = attacker.communicate(timeout=30)
+    loads = [begin_load(address, seconds, "--connections", "1"),
+             begin_load(address, seconds, "--connections", "4", "--rate", str(CALLS_PER_SECOND))]
+    reports = [report_of(process) for process in [*loads, attacker]]
     assert attacker.returncode == 0
-    return json.loads(load.stdout), json.loads(output)
+    return reports
 
 
 def resident_mib(process):
@@ -116,9 +136,15 @@ def test_attack(proxy, echo, discard, attack):
               "clusters": [{"name": "a", "endpoints": [{"address": echo}]}], "drain": {"timeout": "200ms"}}
     started = proxy(config=config, args=["--stats-at-exit"])
     before_mib = resident_mib(started)
-    undisturbed, _ = serve_others(started.address, attack, discard)
-    disturbed, gained = serve_others(started.address, attack, started.port)
-    assert disturbed["errors"] == {} and disturbed["succeeded"] == disturbed["requests"] > 0
+    undisturbed, _, _ = serve_others(started.address, attack, discard)
+    disturbed, scheduled, gained = serve_others(started.address, attack, started.port)
+    missed = scheduled["errors"].pop("not started in time", 0)
+    for report in (disturbed, scheduled):
+        assert report["errors"] == {} and report["succeeded"] > 0, report
+        assert report["latency_from_send_us"]["max"] < STALL_US, report
+    assert disturbed["succeeded"] == disturbed["requests"]
+    assert scheduled["succeeded"] == scheduled["requests"] - missed
+    assert missed <= CALLS_PER_SECOND * STALL_US / 1e6, scheduled
     # Beyond what a scheduler of two CPUs does to one call in a hundred while four programs run.
     noise_us = 10_000
     assert disturbed["latency_us"]["p99"] <= max(2 * undisturbed["latency_us"]["p99"], noise_us), (undisturbed, disturbed)
@@ -127,6 +153,10 @@ def test_attack(proxy, echo, discard, attack):
     started.signal(15)
     started.check_end()
     counters = json.loads(started.stdout[-1])
+    # What the attacker does to its own connection is not done to the one to the endpoint, which all clients share.
+    assert not any(f"endpoint {echo}: " in line and "takes its place" not in line for line in started.stderr), \
+        started.output()
+    assert counters["retries"] == counters["retries_denied"] == counters["connect_failures"] == 0, counters
     stop = STOPPED_BY[attack]
     if stop.startswith("limits."):
         assert counters["limits"][stop] > 0, counters["limits"]
