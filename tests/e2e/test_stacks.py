@@ -1,5 +1,6 @@
 """Every client stack calls every server stack through ringway; each runs the same named cases."""
 
+import os
 import subprocess
 
 import pytest
@@ -23,10 +24,11 @@ CASES = """
 RUN_LIMIT_S = 180
 
 
-def run_client(command, address):
+def run_client(command, address, environment=None):
     """Runs all cases of a client; returns {case: "" or why it failed}."""
     try:
-        run = subprocess.run([*command, address], capture_output=True, text=True, timeout=RUN_LIMIT_S, check=False)
+        run = subprocess.run([*command, address], capture_output=True, text=True, timeout=RUN_LIMIT_S, check=False,
+                             env={**os.environ, **(environment or {})})
         output, end = run.stdout, f"exit code {run.returncode}: {run.stderr[-2000:]}"
     except subprocess.TimeoutExpired as expired:
         output, end = (expired.stdout or b"").decode(), f"stopped after {RUN_LIMIT_S} s"

@@ -6,6 +6,8 @@
 #include <grpcpp/create_channel.h>
 #include <unistd.h>
 
+#include "tls.h"
+
 namespace ringway::e2e {
 
 std::shared_ptr<grpc::Channel> open_channel(const std::string& target, grpc::ChannelArguments arguments) {
@@ -13,7 +15,7 @@ std::shared_ptr<grpc::Channel> open_channel(const std::string& target, grpc::Cha
   arguments.SetMaxSendMessageSize(32 << 20);
   arguments.SetInt(GRPC_ARG_MAX_METADATA_SIZE, 64 << 10);
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  return grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments);
+  return grpc::CreateCustomChannel(target, channel_credentials(), arguments);
 }
 
 Case::Case(std::string target_address)

@@ -7,6 +7,7 @@
 
 #include "interop_service.h"
 #include "pcbook_service.h"
+#include "tls.h"
 
 int main(int argc, char** argv) {
   const std::string name = argc > 1 ? argv[1] : "cpp";
@@ -17,7 +18,7 @@ int main(int argc, char** argv) {
 
   int bound_port = 0;
   grpc::ServerBuilder builder;
-  builder.AddListeningPort("127.0.0.1:" + port, grpc::InsecureServerCredentials(), &bound_port);
+  builder.AddListeningPort("127.0.0.1:" + port, ringway::e2e::server_credentials(), &bound_port);
   builder.SetMaxReceiveMessageSize(32 << 20);
   builder.SetMaxSendMessageSize(32 << 20);
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, 64 << 10);
