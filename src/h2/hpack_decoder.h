@@ -23,11 +23,11 @@ struct DecodeLimits {
 };
 
 struct DecodedBlock {
-  bool is_valid = false;         // false: COMPRESSION_ERROR, the connection is lost
-  bool is_malformed = false;     // a field with forbidden octets
-  bool is_too_large = false;     // beyond a limit: fields were decoded for the table's sake and dropped
-  bool has_large_field = false;  // the limit is that of one field, which is the last of those that were appended
-  bool dropped_grpc = false;     // among these was a content-type of gRPC
+  bool is_valid = false;             // false: COMPRESSION_ERROR, the connection is lost
+  bool is_malformed = false;         // a field with forbidden octets
+  bool is_too_large = false;         // beyond a limit: fields were decoded for the table's sake and dropped
+  bool has_large_field = false;      // the limit is that of one field, which is the last of those that were appended
+  bool dropped_grpc = false;         // among these was a content-type of gRPC
   bool has_too_many_fields = false;  // the limit is that of fields
   uint32_t list_bytes = 0;
   uint32_t literal_octets = 0;    // names, values and wire forms of the fields that are not interned

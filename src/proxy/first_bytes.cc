@@ -221,8 +221,7 @@ void Proxy::answer_http1(Connection& connection, std::span<const uint8_t> bytes,
   } else {
     ++counters_.http1_clients;
     log(config::LogLevel::kWarn, LogKind::kPeer, now_ns, "client {} speaks HTTP/1 ('{} {}'), listener {} speaks {}",
-        connection.client_text, line.method, excerpt(line.target), connection.listener->name,
-        speech_of(connection));
+        connection.client_text, line.method, excerpt(line.target), connection.listener->name, speech_of(connection));
   }
   const Text fields(
       "HTTP/1.1 {}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\nCache-Control: no-store\r\n"
