@@ -43,6 +43,7 @@ constexpr void for_each_limit(AnyLimits& limits, Visit&& visit) {
   visit(LimitId::kConnectionAge, limits.connection_age_ns);
   visit(LimitId::kStallTimeout, limits.stall_timeout_ns);
   visit(LimitId::kConnectionMemory, limits.connection_memory);
+  visit(LimitId::kConnectionHeaders, limits.connection_headers);
   visit(LimitId::kProcessMemory, limits.process_memory);
   visit(LimitId::kDescriptors, limits.descriptors);
   visit(LimitId::kUpstreamResets, limits.upstream_resets);

@@ -55,6 +55,7 @@ enum class LimitId : uint8_t {
   kConnectionAge,
   kStallTimeout,
   kConnectionMemory,
+  kConnectionHeaders,
   kProcessMemory,
   kDescriptors,
   kUpstreamResets,
@@ -202,6 +203,12 @@ inline constexpr std::array kLimits = {
           detail::kMiB* detail::kMiB, "", false,
           "Bytes that wait for one client, its calls together; over it the longest-stalled are reset. The default is "
           "what limits.streams and limits.upstream_window allow, so that alone a smaller one acts."},
+    Limit{LimitId::kConnectionHeaders, "limits.connection_headers", Unit::kBytes, 2 * detail::kMiB, 16 * detail::kKiB,
+          detail::kMiB* detail::kMiB, "", false,
+          "Decoded header lists kept for the calls of one client: until the response, with an access log to the end. "
+          "Lists "
+          "of up to 8 KiB are free, one always fits; calls beyond it are refused. An octet may stand for 4 KB "
+          "(CVE-2026-49975)."},
     Limit{LimitId::kProcessMemory, "limits.process_memory", Unit::kBytes, 0, 64 * detail::kMiB,
           detail::kMiB* detail::kMiB, "what the control group or the machine has", false,
           "Resident memory of the process. From 80 % on new calls are refused, from 92 % on idle connections are "

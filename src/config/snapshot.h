@@ -67,11 +67,12 @@ struct Limits {
   uint64_t handshake_timeout_ns;  // of TLS; the next five are of downstream connections
   uint64_t preface_timeout_ns;
   uint64_t header_timeout_ns;
-  uint64_t idle_timeout_ns;    // 0: none
-  uint64_t connection_age_ns;  // 0: none
-  uint64_t stall_timeout_ns;   // 0: none
-  uint64_t connection_memory;  // bytes that wait for one client
-  uint64_t process_memory;     // resident bytes; 0: what the control group or the machine has
+  uint64_t idle_timeout_ns;     // 0: none
+  uint64_t connection_age_ns;   // 0: none
+  uint64_t stall_timeout_ns;    // 0: none
+  uint64_t connection_memory;   // bytes that wait for one client
+  uint64_t connection_headers;  // bytes of large header lists that it has made us keep
+  uint64_t process_memory;      // resident bytes; 0: what the control group or the machine has
 
   bool operator==(const Limits&) const = default;
 };

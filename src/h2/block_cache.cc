@@ -50,7 +50,7 @@ bool BlockCache::intern_literals(uint64_t block_hash, std::span<Field> fields) {
   scratch_.reset();
   for (Field& field : fields) {
     if (!is_literal(field)) continue;
-    const auto flags = static_cast<uint8_t>(field.flags & ~kFieldCoded);
+    const auto flags = static_cast<uint8_t>(field.flags & ~(kFieldCoded | kFieldTableCopy));
     FieldRecord* const record = interner_.intern(field.name(), field.known, decoded_value(field, scratch_), flags);
     if (record == nullptr) {
       clear();

@@ -47,6 +47,9 @@ class BlockCache {
   ~BlockCache();
 
   static constexpr uint32_t kBlockSizeMax = 64;
+  // Of the list that a remembered block means. A larger one is looked at each time, so that its owner can account for
+  // it.
+  static constexpr uint32_t kListBytesMax = 8 * 1024;
   // Blocks that may be remembered and found.
   static bool takes(std::span<const uint8_t> block) noexcept { return block.size() - 1 < kBlockSizeMax; }
 

@@ -92,6 +92,8 @@ class Connection {
   // What is left to the peer of limits.early_resets, and to begin with what is left to it already; an eighth at least.
   Allowance early_resets() const noexcept { return early_resets_; }
   void inherit_early_resets(Allowance inherited) noexcept;
+  // … the owner refuses a stream of the peer.
+  void charge_refusal();
 
   void send_ping(uint64_t opaque);
   void send_goaway(uint32_t last_stream_id, ErrorCode code, std::string_view debug);

@@ -39,6 +39,7 @@ constexpr LimitText kTexts[] = {
     {"limits.connection_age", ""},
     {"limits.stall_timeout", ""},
     {"limits.connection_memory", ""},
+    {"limits.connection_headers", ""},
     {"limits.connections", ""},
     {"limits.per_source", ""},
     {"limits.pending_calls", ""},
@@ -101,6 +102,11 @@ void Connection::inherit_early_resets(Allowance inherited) noexcept {
   const Rate rate = limits_.early_resets;
   inherited.give_back_to(rate, memory_->now_ns, rate.burst - std::max(rate.burst / 8, 1u));
   early_resets_ = inherited;
+}
+
+// The client cannot know that limit, and is not to blame for meeting it once; for meeting it again and again it is.
+void Connection::charge_refusal() {
+  if (charge_reset(false)) charge_reply();
 }
 
 bool Connection::charge_reply() {

@@ -407,6 +407,7 @@ Connection::Verdict Connection::decode_block(std::span<const uint8_t> octets, Me
   if (!block.is_valid) return Verdict::kUndecodable;
   event.fields_count = memory_->fields.size() - event.fields_first;
   event.literal_octets = block.literal_octets;
+  event.list_bytes = block.list_bytes;
   event.leading = block.leading;
   if (block.is_too_large) [[unlikely]] {
     charge_large_list(octets.size());
@@ -425,7 +426,8 @@ Connection::Verdict Connection::decode_block(std::span<const uint8_t> octets, Me
     head.fault = Fault::kFieldOctets;
     return Verdict::kMalformed;
   }
-  const bool is_to_remember = BlockCache::takes(octets) && state == decoder_.state();
+  const bool is_to_remember =
+      BlockCache::takes(octets) && block.list_bytes <= BlockCache::kListBytesMax && state == decoder_.state();
   std::span<Field> fields = memory_->own_fields_of(event);
   if (block.leading != nullptr) {
     head = block.leading->head;

@@ -25,6 +25,8 @@ inline constexpr uint8_t kFieldIsGrpc = 0x8;      // interned: a content-type of
 // Literal: the value is there in Huffman code alone (wire_value), of which it is known that it decodes to a valid value
 // of value_size octets. For names that passes_unread() allows.
 inline constexpr uint8_t kFieldCoded = 0x10;
+// Literal: name and value lie together in the arena, as a TableCopy that all fields of the block with that entry share.
+inline constexpr uint8_t kFieldTableCopy = 0x20;
 
 struct FieldRecord : base::ListLink {
   uint32_t index;       // dense, reused
@@ -76,6 +78,19 @@ struct Field {
 // For fields that may be coded. The value, decoded into the arena if it is; and whether it is this one.
 std::string_view decoded_value(const Field& field, Arena& arena);
 bool has_value(const Field& field, std::string_view value) noexcept;
+
+// What stands before such octets.
+struct TableCopy {
+  const uint8_t* kept = nullptr;  // where its fields' owner has them, once there is one
+
+  // Of a field with kFieldTableCopy: its octets, name first, of which a known name is not read.
+  static const char* octets_of(const Field& field) noexcept {
+    if (field.known == KnownName::kNone) return field.name_octets;
+    const char* const value =
+        (field.flags & kFieldCoded) != 0 ? reinterpret_cast<const char*>(field.wire_value) : field.value_octets;
+    return value - field.name_size;
+  }
+};
 
 // A literal field of ours; `name` and `value` must outlive its use.
 inline Field make_field(std::string_view name, KnownName known, std::string_view value) noexcept {

@@ -73,6 +73,17 @@ HpackDecoder::~HpackDecoder() {
 
 DecodedBlock HpackDecoder::decode(std::span<const uint8_t> block, const DecodeLimits& limits,
                                   base::PlainVector<Field>& fields, Arena& arena, BlockCache* cache) {
+  ++block_number_;
+  shared_octets_ = 0;
+  DecodedBlock result = decode_fields(block, limits, fields, arena, cache);
+  result.literal_octets -= shared_octets_;
+  return result;
+}
+
+[[gnu::always_inline]] inline DecodedBlock HpackDecoder::decode_fields(std::span<const uint8_t> block,
+                                                                       const DecodeLimits& limits,
+                                                                       base::PlainVector<Field>& fields, Arena& arena,
+                                                                       BlockCache* cache) {
   DecodedBlock result;
   const uint32_t first_field = fields.size();
   const uint32_t inserted_before = inserted_;
@@ -259,6 +270,29 @@ FieldRecord* HpackDecoder::intern(const Entry& entry, Arena& arena) {
   return interner_->intern(field.name(), entry.known, decoded_value(field, arena), flags);
 }
 
+// Name and value of an entry without a record, as long as the block's fields live. An octet of the block may name it,
+// so that all who do share one copy.
+const char* HpackDecoder::copy_of(Entry& entry, Arena& arena) {
+  const std::string_view name = name_of(entry);
+  const std::string_view kept = kept_value_of(entry);
+  if (entry.copied_in == block_number_) {
+    const bool is_coded = (entry.flags & kFieldCoded) != 0;
+    // A timeout is kept by itself, since another may be written over it.
+    const bool is_shared = entry.known != KnownName::kGrpcTimeout;
+    if (is_shared)
+      shared_octets_ += entry.name_size + entry.value_size + kFieldOverhead + (is_coded ? entry.kept_size : 0);
+    return entry.copy;
+  }
+  char* const copy = arena.allocate(sizeof(TableCopy) + name.size() + kept.size()) + sizeof(TableCopy);
+  const TableCopy unkept;
+  std::memcpy(copy - sizeof unkept, &unkept, sizeof unkept);
+  base::copy_bytes(copy, name.data(), name.size());
+  base::copy_bytes(copy + name.size(), kept.data(), kept.size());
+  entry.copied_in = block_number_;
+  entry.copy = copy;
+  return copy;
+}
+
 // An index without a record: the entry's first use, or nothing that exists.
 bool HpackDecoder::decode_first_reference(uint32_t index, Arena& arena, Field& field) {
   if (index == 0 || index - kStaticTableSize - 1 >= entry_count_) return false;
@@ -271,13 +305,9 @@ bool HpackDecoder::decode_first_reference(uint32_t index, Arena& arena, Field& f
     field.flags = referred.record->flags;
     return true;
   }
-  const std::string_view name = name_of(referred);
-  const std::string_view kept = kept_value_of(referred);
-  char* copy = arena.allocate(name.size() + kept.size());
-  base::copy_bytes(copy, name.data(), name.size());
-  base::copy_bytes(copy + name.size(), kept.data(), kept.size());
-  field.flags = referred.flags;
-  field.name_octets = referred.known != KnownName::kNone ? name.data() : copy;
+  const char* const copy = copy_of(referred, arena);
+  field.flags = static_cast<uint8_t>(referred.flags | kFieldTableCopy);
+  field.name_octets = referred.known != KnownName::kNone ? text_of(referred.known).data() : copy;
   field.name_size = referred.name_size;
   field.value_octets = copy + referred.name_size;
   field.value_size = referred.value_size;
@@ -411,6 +441,7 @@ const uint8_t* HpackDecoder::decode_size_update(const uint8_t* p, const uint8_t*
   const uint32_t offset = octets_tail_;
   Entry& added = entries_.get()[(first_entry_ + entry_count_) & (entry_capacity_ - 1)];
   added.record = nullptr;
+  added.copied_in = 0;
   // Name, flags and sizes at once.
   constexpr size_t kShape = offsetof(Field, known);
   static_assert(offsetof(Entry, known) == kShape && offsetof(Entry, flags) == offsetof(Field, flags) &&

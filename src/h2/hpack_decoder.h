@@ -63,6 +63,8 @@ class HpackDecoder {
     uint32_t value_size;
     uint32_t offset;     // in octets_: of the name, unless it is a known one, and the value behind it
     uint32_t kept_size;  // of the value in octets_: of the string literal as it came, if it is coded; never the larger
+    uint64_t copied_in;  // the block for which `copy` was made; 0: none
+    const char* copy;    // name and value in the arena, for all fields of that block
   };
 
   // What the last request began with: indexes of one octet each. With every insertion since, those into the dynamic
@@ -76,11 +78,14 @@ class HpackDecoder {
     BlockCache::Leading list;  // of none at first
   };
 
+  DecodedBlock decode_fields(std::span<const uint8_t> block, const DecodeLimits& limits,
+                             base::PlainVector<Field>& fields, Arena& arena, BlockCache* cache);
   SharedList* find_leading(const uint8_t* p, const DecodeLimits& limits, BlockCache& cache);
   SharedList* find_leading_anew(const uint8_t* p, BlockCache& cache);
   FieldRecord* record_of(uint32_t index) noexcept;
   const FieldRecord* record_behind(uint8_t octet, FieldRecord* const* static_records) noexcept;
   FieldRecord* intern(const Entry& entry, Arena& arena);
+  const char* copy_of(Entry& entry, Arena& arena);
   bool decode_first_reference(uint32_t index, Arena& arena, Field& field);
   void begin_state() noexcept;
   const uint8_t* decode_other(const uint8_t* p, const uint8_t* end, Arena& arena, Field& field, uint32_t& field_bytes);
@@ -117,6 +122,8 @@ class HpackDecoder {
   uint32_t entry_count_ = 0;
   uint32_t inserted_ = 0;
   bool has_evicted_ = false;  // in this block
+  uint64_t block_number_ = 0;
+  uint32_t shared_octets_ = 0;  // of this block's literals, what fields have in copies that others have made
   Beginning beginning_;
   uint32_t octets_capacity_ = 0;
   uint32_t octets_tail_ = 0;

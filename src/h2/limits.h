@@ -39,6 +39,7 @@ enum class LimitKind : uint8_t {
   kConnectionAge,
   kStallTimeout,
   kConnectionMemory,
+  kConnectionHeaders,
   kConnections,
   kPerSource,
   kPendingCalls,

@@ -52,7 +52,10 @@ struct Event {
   uint32_t head;            // messages that are not shared: in Memory::heads
   SharedList* shared;       // messages: the list, if it is a shared one; then there is none in Memory::fields
   uint32_t last_stream_id;  // kGoaway
-  uint32_t data_size;       // kData, kGoaway: valid until the next receive call of any connection
+  union {
+    uint32_t data_size;   // kData, kGoaway: valid until the next receive call of any connection
+    uint32_t list_bytes;  // messages that are not shared: RFC 9113 section 6.5.2
+  };
   union {
     const uint8_t* data_octets;
     SharedList* leading;  // messages that are not shared: what precedes those in Memory::fields, or null

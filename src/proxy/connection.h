@@ -46,12 +46,18 @@ struct Connection : DirtyLink, OwnedTimer {
   ~Connection() { first_bytes.release(h2.memory().blocks); }
 
   bool is_upstream() const noexcept { return h2.role() == h2::Role::kClient; }
-  // Upstream: another call may be sent on it. A peer that does not read is given no more calls than this.
-  static constexpr uint32_t kBlockedOutputMax = 1u << 20;
+  // Upstream: another call may be sent on it. Calls whose header lists do not fit into one flush wait for the next, so
+  // that no turn is long and no output large: this is more than DATA alone makes an output, so that calls pass it.
+  static constexpr uint32_t kCallOutputMax = 192 * 1024;
   bool takes_calls() const noexcept {
-    return state == ConnectionState::kOpen && h2.can_open_stream() &&
-           (is_socket_writable || h2.output().size() < kBlockedOutputMax);
+    return state == ConnectionState::kOpen && h2.can_open_stream() && h2.output().size() < kCallOutputMax;
   }
+  // Upstream: it will when its output has left, which the next flush sees to.
+  bool is_about_to_take_calls() const noexcept {
+    return state == ConnectionState::kOpen && h2.can_open_stream() && is_socket_writable;
+  }
+  // To a peer that does not read no more is said than this, unless a window has room for it.
+  static constexpr uint32_t kBlockedOutputMax = 1u << 20;
 
   h2::Connection h2;
   ConnectionState state = ConnectionState::kOpen;
@@ -66,6 +72,8 @@ struct Connection : DirtyLink, OwnedTimer {
   bool awaits_drain_ping = false;  // downstream drain: the PING between the two GOAWAYs
 
   // Downstream.
+  uint64_t list_bytes = 0;  // of large header lists that are kept for its calls
+  bool is_list_limit_told = false;
   uint64_t ends_ns = 0;          // when it is old (limits.connection_age)
   uint64_t frame_since_ns = 0;   // when a frame was begun that is not ended; 0: none
   Listener* listener = nullptr;  // of the same shard

@@ -28,6 +28,12 @@ void Endpoint::back_off(uint32_t doublings, uint64_t now_ns, base::Prng& prng) n
   retry_at_ns = now_ns + static_cast<uint64_t>(static_cast<double>(backoff_ns) * (0.8 + 0.4 * prng.unit()));
 }
 
+Exchange& Endpoint::next_waiting() noexcept {
+  const bool is_large = waiting.is_empty() || (!waiting_large.is_empty() && others_in_a_row_ >= kOthersFirst);
+  others_in_a_row_ = is_large ? 0 : others_in_a_row_ + 1;
+  return is_large ? waiting_large.front() : waiting.front();
+}
+
 void Endpoint::note_failure(uint64_t now_ns, std::string_view sentence, base::Prng& prng) {
   back_off(failures, now_ns, prng);
   ++failures;

@@ -33,8 +33,18 @@ class Endpoint : public OwnedTimer {
   const std::string name;                // the address as text
   std::vector<Connection*> connections;  // those that take calls or will; one that closes or drains leaves first
   uint32_t connecting_count = 0;         // of them, those that do not take calls yet
-  base::IntrusiveList<Exchange, WaitLink> waiting;  // for a connection or a stream slot, oldest first
-  uint32_t waiting_count = 0;
+  // Calls that wait for a connection, a stream slot or room in an output, oldest first. Those with large header lists
+  // wait apart: they are what fills outputs, and who sends many of them is not to keep the others waiting.
+  base::IntrusiveList<Exchange, WaitLink> waiting;
+  base::IntrusiveList<Exchange, WaitLink> waiting_large;
+  uint32_t waiting_count = 0;  // in both
+
+  void enlist(Exchange& exchange) noexcept {
+    (exchange.headers.charge() == 0 ? waiting : waiting_large).push_back(exchange);
+    ++waiting_count;
+  }
+  // Whose turn it is of those who wait, of which there are.
+  Exchange& next_waiting() noexcept;
 
   bool is_suspect = false;
   uint64_t retry_at_ns = 0;           // no connection is opened before
@@ -66,6 +76,10 @@ class Endpoint : public OwnedTimer {
   // A server that restarts or sheds load ends a few connections early; one that ends each after a call or two has no
   // use for the next one at once.
   static constexpr uint32_t kShortLivesFree = 10;
+
+  // A large one goes after so many others at the latest.
+  static constexpr uint32_t kOthersFirst = 8;
+  uint32_t others_in_a_row_ = 0;
 
   void back_off(uint32_t doublings, uint64_t now_ns, base::Prng& prng) noexcept;
 };

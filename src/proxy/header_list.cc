@@ -17,7 +17,32 @@ static_assert(std::is_trivially_copyable_v<h2::Field>);
   return p + size;
 }
 
+// Of several fields that share their octets the first brings them along.
+uint8_t* adopt_shared(h2::Field& field, uint8_t* p) noexcept {
+  const char* const octets = h2::TableCopy::octets_of(field);
+  auto* const header = const_cast<char*>(octets) - sizeof(h2::TableCopy);
+  h2::TableCopy copy;
+  std::memcpy(&copy, header, sizeof copy);
+  const bool is_coded = (field.flags & h2::kFieldCoded) != 0;
+  if (copy.kept == nullptr) {
+    copy.kept = p;
+    std::memcpy(header, &copy, sizeof copy);
+    p = copy_to(p, octets, size_t{field.name_size} + (is_coded ? field.wire_size : field.value_size));
+  }
+  if (field.known == h2::KnownName::kNone) field.name_octets = reinterpret_cast<const char*>(copy.kept);
+  const uint8_t* const value = copy.kept + field.name_size;
+  if (is_coded) {
+    field.wire_value = value;
+  } else {
+    field.value_octets = reinterpret_cast<const char*>(value);
+  }
+  return p;
+}
+
 [[gnu::noinline]] uint8_t* adopt_other(h2::Field& field, uint8_t* p) noexcept {
+  if ((field.flags & h2::kFieldTableCopy) != 0 && field.known != h2::KnownName::kGrpcTimeout) {
+    return adopt_shared(field, p);
+  }
   if (field.known == h2::KnownName::kNone) {
     const uint8_t* const name = p;
     p = copy_to(p, field.name_octets, field.name_size);
@@ -56,7 +81,8 @@ static_assert(std::is_trivially_copyable_v<h2::Field>);
 
 // Copies the octets of a literal to `p` and points the field there; returns the address behind.
 [[gnu::always_inline]] inline uint8_t* adopt(h2::Field& field, uint8_t* p) noexcept {
-  if ((field.flags & h2::kFieldCoded) != 0 && field.known != h2::KnownName::kNone) [[likely]] {
+  constexpr uint8_t kHow = h2::kFieldCoded | h2::kFieldTableCopy;
+  if ((field.flags & kHow) == h2::kFieldCoded && field.known != h2::KnownName::kNone) [[likely]] {
     base::copy_bytes(p, field.wire_value, field.wire_size);
     field.wire_value = p;
     return p + field.wire_size;
@@ -66,11 +92,12 @@ static_assert(std::is_trivially_copyable_v<h2::Field>);
 
 }  // namespace
 
-void HeaderList::assign(const h2::Event& event, h2::Memory& memory) {
+void HeaderList::assign(const h2::Event& event, h2::Memory& memory, uint32_t charge) {
   ASSERT(block_ == nullptr && shared_ == nullptr);
   if (event.leading != nullptr) share(*event.leading);
   const std::span<const h2::Field> fields = memory.own_fields_of(event);
   count_ = static_cast<uint32_t>(fields.size());
+  charge_ = charge;
   block_ = memory.blocks.take(fields.size_bytes() + event.literal_octets, capacity_);
   auto* kept = reinterpret_cast<h2::Field*>(block_);
   uint8_t* octets = block_ + fields.size_bytes();
@@ -94,13 +121,13 @@ uint32_t HeaderList::own_list_bytes() const noexcept {
   return bytes;
 }
 
-void HeaderList::release_block(h2::Memory& memory) noexcept {
+void HeaderList::release_own(h2::Memory& memory) noexcept {
   for (const h2::Field& field : own_fields()) {
     if (field.record != nullptr) memory.interner.release(*field.record);
   }
   memory.blocks.give(block_, capacity_);
   block_ = nullptr;
-  count_ = 0;
+  count_ = charge_ = 0;
 }
 
 void HeaderList::set_timeout(uint32_t own_index, uint64_t timeout_ns) noexcept {

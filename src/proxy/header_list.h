@@ -19,20 +19,27 @@ class HeaderList {
   ~HeaderList() { ASSERT(block_ == nullptr && shared_ == nullptr); }
 
   // Keeps all fields of a message that is not shared (the message rules have refused connection-specific ones): a
-  // reference to what precedes, and one block of memory for all others.
-  void assign(const h2::Event& event, h2::Memory& memory);
+  // reference to what precedes, and one block of memory for all others. `charge` is what its client is charged for it.
+  void assign(const h2::Event& event, h2::Memory& memory, uint32_t charge);
   // Keeps a list that is shared already.
   void share(h2::SharedList& list) noexcept {
     h2::BlockCache::retain(list);
     shared_ = &list;
   }
   void release(h2::Memory& memory) noexcept {
-    if (shared_ != nullptr) {
-      memory.block_cache.release(*shared_);
-      shared_ = nullptr;
-    }
-    if (block_ != nullptr) release_block(memory);
+    release_shared(memory);
+    if (block_ != nullptr) release_own(memory);
   }
+  // In two parts, for who has charged somebody: only a list with fields of its own is charged for.
+  void release_shared(h2::Memory& memory) noexcept {
+    if (shared_ == nullptr) return;
+    memory.block_cache.release(*shared_);
+    shared_ = nullptr;
+  }
+  void release_own(h2::Memory& memory) noexcept;
+  uint32_t charge() const noexcept { return charge_; }
+  // Memory that it alone holds.
+  size_t own_bytes() const noexcept { return block_ != nullptr ? capacity_ : 0; }
 
   bool is_empty() const noexcept { return shared_ == nullptr && count_ == 0; }
   // A list is what is shared, then what is its own; either may be empty.
@@ -58,13 +65,13 @@ class HeaderList {
   const h2::Field* find(h2::KnownName name) const noexcept;
 
  private:
-  void release_block(h2::Memory& memory) noexcept;
   uint32_t own_list_bytes() const noexcept;
 
   h2::SharedList* shared_ = nullptr;
   uint8_t* block_ = nullptr;  // count_ fields, then the octets of literals; null when there are none
   size_t capacity_ = 0;
   uint32_t count_ = 0;
+  uint32_t charge_ = 0;
 };
 
 }  // namespace ringway::proxy

@@ -17,6 +17,18 @@ uint32_t pending_bytes(const h2::Stream* stream) noexcept {
   return stream != nullptr ? stream->pending.size() : 0;
 }
 
+// What the shard would be rid of with a call that waits, or whose octets do; 0 for others, which are served as fast as
+// can be.
+uint64_t held_bytes(const Exchange& exchange) noexcept {
+  const bool is_waiting = static_cast<const WaitLink&>(exchange).is_linked();
+  uint64_t bytes = pending_bytes(exchange.downstream_stream) + pending_bytes(exchange.upstream_stream);
+  for (const h2::Stream* const stream : {exchange.downstream_stream, exchange.upstream_stream}) {
+    if (stream != nullptr) bytes += stream->pending_trailers.size();
+  }
+  if (bytes == 0 && !is_waiting) return 0;
+  return bytes + exchange.body.size() + exchange.headers.own_bytes() + exchange.trailers.own_bytes();
+}
+
 }  // namespace
 
 // Connections that have nothing to do give back what they hold, and clients find another proxy, before calls must end.
@@ -38,8 +50,8 @@ void Proxy::refuse_for_pressure(Exchange& exchange, uint64_t now_ns) {
            "the proxy is short of memory (limits.process_memory)", now_ns);
 }
 
-// Gives up, until an eighth of the budget is free: first the copies that only a retry would need, then the calls whose
-// peer takes nothing, those that have waited longest first, of several the largest; then connections that do not read.
+// Gives up, until an eighth of the budget is free: first the copies that only a retry would need, then calls whose peer
+// takes nothing, of the clients that hold most; then connections that do not read.
 void Proxy::relieve_memory(uint64_t now_ns) {
   if (now_ns < next_relief_ns_) return;
   next_relief_ns_ = now_ns + kPause_ns;
@@ -56,33 +68,63 @@ void Proxy::relieve_memory(uint64_t now_ns) {
 void Proxy::drop_replay_bodies() {
   exchanges_.for_each([this](Exchange& exchange) {
     // One that waits has its request nowhere else.
-    if (exchange.is_finished || static_cast<WaitLink&>(exchange).is_linked() || exchange.body.is_empty()) return;
-    drop_replay_body(exchange, false);
+    if (exchange.is_finished || static_cast<WaitLink&>(exchange).is_linked()) return;
+    if (!exchange.body.is_empty()) drop_replay_body(exchange, false);
+    // Without its list a call is not sent again either; the access log has a use for it to the end.
+    const bool is_sent = exchange.upstream_stream != nullptr && !has_access_log_;
+    if (is_sent && exchange.headers.own_bytes() != 0) release_list(exchange.headers, exchange);
   });
 }
 
+// The client that holds most loses the call that has waited longest, until another holds more: who holds little keeps
+// its calls, however long they have waited.
 void Proxy::reset_stalled_calls(uint64_t now_ns) {
   struct Stalled {
     Exchange* exchange;
+    uint32_t client;
     uint64_t since_ms;
-    uint32_t bytes;
+    uint64_t bytes;
   };
   std::vector<Stalled> stalled;
   exchanges_.for_each([&](Exchange& exchange) {
     if (exchange.is_finished) return;
+    const uint64_t bytes = held_bytes(exchange);
+    if (bytes == 0) return;
     const bool is_waiting = static_cast<WaitLink&>(exchange).is_linked();
-    const uint32_t bytes = pending_bytes(exchange.downstream_stream) + pending_bytes(exchange.upstream_stream) +
-                           (is_waiting ? exchange.body.size() : 0);
     const uint64_t since_ns = is_waiting ? exchange.started_ns : exchange.stalled_since_ns;
-    if (bytes != 0) stalled.push_back({&exchange, since_ns / base::kMillisecond_ns, bytes});
+    stalled.push_back({&exchange, exchange.client.index, since_ns / base::kMillisecond_ns, bytes});
   });
   std::ranges::sort(stalled, [](const Stalled& a, const Stalled& b) {
+    if (a.client != b.client) return a.client < b.client;
     return a.since_ms != b.since_ms ? a.since_ms < b.since_ms : a.bytes > b.bytes;
   });
-  for (const Stalled& each : stalled) {
-    if (!is_short_of_memory()) return;
+  struct Client {
+    uint64_t bytes;
+    size_t next;  // its calls in `stalled`
+    size_t end;
+  };
+  std::vector<Client> clients;
+  for (size_t i = 0; i < stalled.size(); ++i) {
+    if (i == 0 || stalled[i].client != stalled[i - 1].client) {
+      clients.push_back({stalled[i].exchange->downstream->h2.output().size(), i, i});
+    }
+    clients.back().bytes += stalled[i].bytes;
+    clients.back().end = i + 1;
+  }
+  const auto holds_less = [](const Client& a, const Client& b) { return a.bytes < b.bytes; };
+  std::ranges::make_heap(clients, holds_less);
+  while (!clients.empty() && is_short_of_memory()) {
+    std::ranges::pop_heap(clients, holds_less);
+    Client& largest = clients.back();
+    const Stalled& call = stalled[largest.next++];
     // The end of one may have ended another.
-    if (!each.exchange->is_finished) reset_for_memory(*each.exchange, now_ns);
+    if (!call.exchange->is_finished) reset_for_memory(*call.exchange, now_ns);
+    largest.bytes -= call.bytes;
+    if (largest.next == largest.end) {
+      clients.pop_back();
+    } else {
+      std::ranges::push_heap(clients, holds_less);
+    }
   }
 }
 

@@ -359,17 +359,19 @@ void Proxy::on_connection_timer(Connection& connection, uint64_t now_ns) {
 
 void Proxy::prepare(Connection& connection, uint32_t bytes_max, uint64_t now_ns) {
   if (connection.state == ConnectionState::kConnecting) return;
-  // Its peer may have begun to read again.
-  if (connection.is_upstream() && connection.endpoint->waiting_count != 0 && connection.takes_calls()) [[unlikely]]
-    serve_waiting(*connection.endpoint, now_ns);
   if (!connection.is_socket_writable) [[unlikely]]
     connection.h2.refuse_streams(connection.h2.output().size() >= Connection::kBlockedOutputMax);
   if (connection.h2.pending_bytes() > snapshot_.limits.connection_memory && !connection.is_upstream()) [[unlikely]]
     relieve_connection(connection, now_ns);
   if (connection.h2.wants_gather() && connection.is_socket_writable) {
-    connection.h2.gather(bytes_max);
+    // Header lists take nothing from DATA: where they fill the flush, one quantum goes all the same.
+    const uint32_t size = connection.h2.output().size();
+    connection.h2.gather(size <= bytes_max ? bytes_max : size + 1);
     while (h2::Stream* stream = connection.h2.pop_drained()) on_drained(exchange_of(*stream), *stream, now_ns);
   }
+  // Its output has left, or its peer may have begun to read again.
+  if (connection.is_upstream() && connection.endpoint->waiting_count != 0 && connection.takes_calls()) [[unlikely]]
+    serve_waiting(*connection.endpoint, now_ns);
   if (connection.state == ConnectionState::kDraining) [[unlikely]]
     close_if_drained(connection, now_ns);
 }
@@ -393,8 +395,8 @@ inline void Proxy::finish_exchange(Exchange& exchange, uint64_t now_ns) {
     hop_time->record(exchange.hop_ns);
   }
   if (has_access_log_) write_access_log(exchange, now_ns);
-  exchange.headers.release(memory_);
-  exchange.trailers.release(memory_);
+  release_list(exchange.headers, exchange);
+  release_list(exchange.trailers, exchange);
   exchange.body.release(replay_);
   exchanges_.destroy(exchange);
 }

@@ -88,6 +88,11 @@ class Proxy {
   // A flush: for each connection of `dirty`, prepare() moves what may be sent into its output, and credit that this
   // frees may make others dirty. Then the shard sends.
   void prepare(Connection& connection, uint32_t bytes_max, uint64_t now_ns);
+  // Its output has left: calls that waited for that go with the next flush, for which it is to be dirty.
+  static bool has_room_for_waiting(const Connection& connection) noexcept {
+    return connection.endpoint != nullptr && connection.endpoint->waiting_count != 0 && connection.takes_calls() &&
+           !static_cast<const DirtyLink&>(connection).is_linked();
+  }
   // After the outputs of a turn were handed over: hop times, log lines, the end of exchanges.
   void finish_turn(uint64_t now_ns);
 
@@ -214,7 +219,7 @@ class Proxy {
   void refuse_unrouted(Exchange& exchange, const h2::Field& path, const h2::Field* authority, uint64_t now_ns);
   void on_request_data(Connection& downstream, h2::Stream& stream, Exchange& exchange, const h2::Event& event,
                        uint64_t now_ns);
-  void on_request_trailers(Exchange& exchange, const h2::Event& event);
+  void on_request_trailers(Exchange& exchange, const h2::Event& event, uint64_t now_ns);
   void on_client_gone(Exchange& exchange, h2::ErrorCode code, uint64_t now_ns);
   void start(Exchange& exchange, const Endpoint* not_this, uint64_t now_ns);
   void pick_and_attempt(Exchange& exchange, const Endpoint* not_this, uint64_t now_ns);
@@ -278,6 +283,23 @@ class Proxy {
   void replace_worn(Connection& upstream, uint64_t now_ns);
   void retire_worn_of(Endpoint& endpoint, uint64_t now_ns);
   void retire_worn(Connection& upstream, uint64_t now_ns);
+  // Header lists that calls keep until their response (list_budget.cc). False: its client must not make us keep
+  // another, which is counted and logged.
+  bool keep_list(HeaderList& list, Exchange& exchange, const h2::Event& event, uint64_t now_ns) {
+    if (event.list_bytes > h2::BlockCache::kListBytesMax) [[unlikely]]
+      return keep_large_list(list, exchange, event, now_ns);
+    list.assign(event, memory_, 0);
+    return true;
+  }
+  bool keep_large_list(HeaderList& list, Exchange& exchange, const h2::Event& event, uint64_t now_ns);
+  void refuse_for_lists(Exchange& exchange);
+  bool has_room_for_list(Exchange& exchange, uint64_t now_ns);
+  void release_list(HeaderList& list, const Exchange& exchange) noexcept {
+    list.release_shared(memory_);
+    if (!list.is_wholly_shared()) [[unlikely]]
+      release_own_list(list, exchange);
+  }
+  void release_own_list(HeaderList& list, const Exchange& exchange) noexcept;
 
   // The budget of memory (memory_budget.cc).
   void relieve_memory(uint64_t now_ns);
@@ -349,6 +371,7 @@ class Proxy {
   ReplayStore replay_;
   uint64_t memory_budget_;      // this shard's part
   uint32_t message_bytes_max_;  // of one gRPC message; 0: no limit
+  uint64_t list_bytes_ = 0;     // of large header lists, those of all clients' calls
   uint64_t next_relief_ns_ = 0;
   uint64_t turn_ = 0;
   uint32_t downstream_count_ = 0;

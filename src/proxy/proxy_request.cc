@@ -74,7 +74,10 @@ std::string_view host_of(std::string_view authority) noexcept {
 
 // The same for a list that is not shared, or in part.
 bool Proxy::read_own_request(Exchange& exchange, const h2::Event& event, uint64_t now_ns) {
-  exchange.headers.assign(event, memory_);
+  if (!keep_list(exchange.headers, exchange, event, now_ns)) {
+    refuse_for_lists(exchange);
+    return false;
+  }
   const uint32_t leading_count = event.leading != nullptr ? event.leading->count : 0;
   const h2::Field* const own = memory_.own_fields_of(event).data();
   const auto field_at = [&](uint16_t position) -> const h2::Field& {
@@ -130,7 +133,7 @@ bool Proxy::set_deadline(Exchange& exchange, std::string_view timeout, uint64_t 
 
 void Proxy::refuse_request(Exchange& exchange, const h2::Event& event, uint64_t now_ns) {
   if (event.kind == h2::EventKind::kConnect) {
-    exchange.headers.assign(event, memory_);
+    if (!keep_list(exchange.headers, exchange, event, now_ns)) return refuse_for_lists(exchange);
     // A method that is not implemented (RFC 9110 section 9.1). Never 200, which would mean that there is a tunnel.
     exchange.http_status = 501;
     return end_with(exchange, grpc::Status::kUnimplemented, LocalReason::kConnect, "CONNECT is not supported", now_ns);
@@ -229,8 +232,7 @@ void Proxy::wait(Exchange& exchange, Endpoint& endpoint, uint64_t now_ns) {
         now_ns);
     return;
   }
-  endpoint.waiting.push_back(exchange);
-  ++endpoint.waiting_count;
+  endpoint.enlist(exchange);
   open_another(endpoint, now_ns);
 }
 
@@ -485,16 +487,23 @@ void Proxy::drop_replay_body(Exchange& exchange, bool is_over_budget) {
   note_request_sent(exchange, sent);
 }
 
-void Proxy::on_request_trailers(Exchange& exchange, const h2::Event& event) {
+void Proxy::on_request_trailers(Exchange& exchange, const h2::Event& event, uint64_t now_ns) {
   exchange.is_body_complete = true;
   if (event.shared != nullptr) {
     exchange.trailers.share(*event.shared);
-  } else {
-    exchange.trailers.assign(event, memory_);
+  } else if (!keep_list(exchange.trailers, exchange, event, now_ns)) {
+    return end_with(exchange, grpc::Status::kResourceExhausted, LocalReason::kMemory,
+                    "the header lists of the client's calls are too large together (limits.connection_headers)",
+                    now_ns);
   }
   h2::Stream* stream = exchange.upstream_stream;
   if (stream == nullptr || stream->is_reset) return;  // waiting: the attempt will send them
   Connection& upstream = *exchange.upstream;
+  // No window bounds them.
+  if (upstream.h2.output().size() >= Connection::kBlockedOutputMax) {
+    return end_with(exchange, grpc::Status::kResourceExhausted, LocalReason::kMemory,
+                    Text("too many bytes wait for endpoint {}", exchange.endpoint->name), now_ns);
+  }
   write_request_trailers(exchange, upstream, *stream);
   mark(upstream);
 }
@@ -543,7 +552,7 @@ void Proxy::retry(Exchange& exchange, uint64_t now_ns) {
   Exchange& exchange = exchange_of(stream);
   switch (event.kind) {
     case h2::EventKind::kData: on_request_data(downstream, stream, exchange, event, now_ns); break;
-    case h2::EventKind::kTrailers: on_request_trailers(exchange, event); break;
+    case h2::EventKind::kTrailers: on_request_trailers(exchange, event, now_ns); break;
     case h2::EventKind::kReset:
       if (!exchange.is_committed && now_ns - exchange.started_ns < kEarlyReset_ns) downstream.h2.charge_early_reset();
       return on_client_gone(exchange, event.code, now_ns);

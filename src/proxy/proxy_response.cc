@@ -24,6 +24,7 @@ void Proxy::on_informational(Exchange& exchange, const h2::Event& event, uint64_
              now_ns);
     return;
   }
+  if (!has_room_for_list(exchange, now_ns)) return;
   Connection& downstream = *exchange.downstream;
   downstream.h2.begin_headers(*stream);
   downstream.h2.add_fields(memory_.fields_of(event));
@@ -135,11 +136,13 @@ void Proxy::end_with_unknown_status(Exchange& exchange, const h2::Event& event, 
   exchange.is_committed = true;
   exchange.http_status = head.status;
   exchange.body.release(replay_);
-  if (!has_access_log_) exchange.headers.release(memory_);
+  if (!has_access_log_) release_list(exchange.headers, exchange);
   if (!note_grpc_status(exchange, event) && event.end_stream && exchange.is_grpc) [[unlikely]]
     return end_with_unknown_status(exchange, event, now_ns);
   if (event.shared != nullptr) [[likely]] {
     downstream.h2.send_headers(*stream, *event.shared, event.end_stream);
+  } else if (!has_room_for_list(exchange, now_ns)) {
+    return;
   } else {
     downstream.h2.begin_headers(*stream);
     downstream.h2.add_fields(memory_.fields_of(event));
@@ -179,6 +182,8 @@ void Proxy::end_with_unknown_status(Exchange& exchange, const h2::Event& event, 
     return end_with_unknown_status(exchange, event, now_ns);
   if (event.shared != nullptr) [[likely]] {
     downstream.h2.send_trailers(*stream, *event.shared);
+  } else if (!has_room_for_list(exchange, now_ns)) {
+    return;
   } else {
     downstream.h2.begin_trailers(*stream);
     downstream.h2.add_trailers(*stream, memory_.fields_of(event));

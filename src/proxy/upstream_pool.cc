@@ -55,8 +55,10 @@ Connection* Proxy::usable_of_several(Endpoint& endpoint) noexcept {
   return nullptr;
 }
 
-// Calls wait: as many connections as are configured, or another one, unless one is on its way already.
+// Calls wait: as many connections as are configured, or another one, unless one is on its way already or takes calls
+// again once it is flushed.
 void Proxy::open_another(Endpoint& endpoint, uint64_t now_ns) {
+  if (std::ranges::any_of(endpoint.connections, &Connection::is_about_to_take_calls)) return;
   if (endpoint.connections.size() < endpoint.cluster.config.connections_per_shard) return restore(endpoint, now_ns);
   if (endpoint.connecting_count != 0 || endpoint.connections.size() >= kConnectionsMax) return;
   open_connections(endpoint, 1, now_ns);
@@ -96,13 +98,13 @@ void Proxy::open_connections(Endpoint& endpoint, size_t count, uint64_t now_ns) 
 
 // Gives waiting calls the streams that have become free, and asks for another connection if some still wait.
 void Proxy::serve_waiting(Endpoint& endpoint, uint64_t now_ns) {
-  while (!endpoint.waiting.is_empty()) {
+  while (endpoint.waiting_count != 0) {
     Connection* connection = usable_connection(endpoint);
     if (connection == nullptr) {
       open_another(endpoint, now_ns);
       return;
     }
-    Exchange& exchange = endpoint.waiting.front();
+    Exchange& exchange = endpoint.next_waiting();
     stop_waiting(exchange);
     attempt(exchange, *connection, now_ns);
   }
@@ -137,8 +139,8 @@ void Proxy::make_up_for(Endpoint& endpoint, uint64_t now_ns) {
 void Proxy::restart_waiting(Endpoint& endpoint, uint16_t failures, uint64_t now_ns) {
   // Calls that come back to this endpoint's list would be met again.
   uint32_t count = endpoint.waiting_count;
-  while (count-- != 0 && !endpoint.waiting.is_empty()) {
-    Exchange& exchange = endpoint.waiting.front();
+  while (count-- != 0 && endpoint.waiting_count != 0) {
+    Exchange& exchange = endpoint.next_waiting();
     stop_waiting(exchange);
     exchange.failed_connects += failures;
     if (exchange.failed_connects < endpoint.cluster.endpoints.size()) {

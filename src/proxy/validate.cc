@@ -89,10 +89,12 @@ void validate_endpoint(Endpoint& endpoint) {
   }
   ASSERT(connecting == endpoint.connecting_count);
   uint32_t waiting = 0;
-  endpoint.waiting.for_each([&](Exchange& exchange) {
+  const auto count = [&](Exchange& exchange) {
     ASSERT(exchange.endpoint == &endpoint);
     ++waiting;
-  });
+  };
+  endpoint.waiting.for_each(count);
+  endpoint.waiting_large.for_each(count);
   ASSERT(waiting == endpoint.waiting_count);
   // Nobody waits for what is not going to come, nor for what is there.
   const bool is_awaited = !endpoint.connections.empty() || static_cast<const OwnedTimer&>(endpoint).is_armed();
@@ -106,7 +108,9 @@ void Proxy::validate() {
   uint32_t timers = 0;
   uint32_t streams = 0;
   uint32_t downstream = 0;
+  uint64_t list_bytes = 0;
   exchanges_.for_each([&](Exchange& exchange) {
+    list_bytes += exchange.headers.charge() + exchange.trailers.charge();
     timers += static_cast<OwnedTimer&>(exchange).is_armed() ? 1 : 0;
     validate_exchange(exchange, message_bytes_max_ != 0);
   });
@@ -126,6 +130,11 @@ void Proxy::validate() {
   // No more are alive than connections have, but for those that a test takes out of the pool.
   ASSERT(streams <= memory_.streams.live_count());
   ASSERT(downstream == downstream_count_);
+  ASSERT(list_bytes == list_bytes_);
+  uint64_t clients_list_bytes = 0;
+  connections_.for_each([&](Connection& connection) { clients_list_bytes += connection.list_bytes; });
+  // A call may outlive its client's connection until the end of the turn.
+  ASSERT(clients_list_bytes <= list_bytes_);
 }
 
 }  // namespace ringway::proxy

@@ -246,6 +246,7 @@ void Shard::flush_socket(proxy::Connection& connection) {
     submit_send(connection, socket);
     // What the flush had no room for goes with the next one.
     if (connection.h2.wants_gather()) deferred_.push_back(connection.handle);
+    if (proxy_->has_room_for_waiting(connection)) proxy_->dirty.push_back(connection);
   } else if (socket.is_sending && !socket.send_waits) {
     deferred_.push_back(connection.handle);
   }

@@ -105,6 +105,8 @@ const Subject kSubjects[] = {
      [](const Snapshot& s) -> uint64_t { return s.limits.stall_timeout_ns; }},
     {LimitId::kConnectionMemory, "limits.connection_memory", "limits: {connection_memory: @}",
      [](const Snapshot& s) -> uint64_t { return s.limits.connection_memory; }},
+    {LimitId::kConnectionHeaders, "limits.connection_headers", "limits: {connection_headers: @}",
+     [](const Snapshot& s) -> uint64_t { return s.limits.connection_headers; }},
     {LimitId::kProcessMemory, "limits.process_memory", "limits: {process_memory: @}",
      [](const Snapshot& s) -> uint64_t { return s.limits.process_memory; }},
     {LimitId::kDescriptors, "limits.descriptors", "limits: {descriptors: @}",

@@ -25,6 +25,31 @@ TEST_F(HpackDecoderTest, TheStaticTableIsNghttp2s) {
   }
 }
 
+// A credential is not interned. An octet may name it all the same, and then costs an octet, not another copy.
+TEST_F(HpackDecoderTest, ReferencesToACredentialShareACopy) {
+  const std::string value(1000, 'v');
+  for (const bool is_coded : {false, true}) {
+    bench_.list(hpack_literal(kLiteralIncremental, "authorization", value, is_coded) +
+                hpack_literal(kLiteralIncremental, "cookie", value, is_coded));
+    std::string block;
+    for (int i = 0; i < 500; ++i) block += "\xbe\xbf";
+    const DecodedBlock decoded = bench_.decode(block);
+    ASSERT_TRUE(decoded.is_valid);
+    EXPECT_EQ(decoded.list_bytes, 500u * (1013 + 32) + 500u * (1006 + 32));
+    EXPECT_LE(decoded.literal_octets, 2u * 2 * 1045);
+    PlainList expected;
+    for (int i = 0; i < 500; ++i) {
+      expected.push_back({"cookie", value, true});
+      expected.push_back({"authorization", value, true});
+    }
+    EXPECT_EQ(plain(bench_.fields), expected);
+    for (const Field& field : bench_.fields) {
+      const Field& first = bench_.fields.at(field.known == KnownName::kCookie ? 0 : 1);
+      EXPECT_TRUE(field.value_octets == first.value_octets && field.wire_value == first.wire_value);
+    }
+  }
+}
+
 TEST_F(HpackDecoderTest, AnEmptyBlockIsAnEmptyList) {
   EXPECT_EQ(bench_.list(""), PlainList{});
 }

@@ -36,6 +36,7 @@ class BlockedEndpoint : public testing::Test {
     config::Snapshot snapshot = Rig::plain_snapshot(1);
     snapshot.limits.header_list_bytes = 64 * base::kKiB;
     snapshot.limits.pending_calls = 100;
+    snapshot.limits.connection_headers = 4 * base::kMiB;
     return snapshot;
   }
 
@@ -44,10 +45,10 @@ class BlockedEndpoint : public testing::Test {
   Link* blocked = nullptr;
 };
 
-TEST_F(BlockedEndpoint, TakesAMebibyteOfCallsAndTheNextGoElsewhere) {
+TEST_F(BlockedEndpoint, TakesSomeCallsAndTheNextGoElsewhere) {
   call(60);
-  EXPECT_GE(connection().h2.output().size(), Connection::kBlockedOutputMax);
-  EXPECT_LT(connection().h2.output().size(), Connection::kBlockedOutputMax + 50'000);
+  EXPECT_GE(connection().h2.output().size(), Connection::kCallOutputMax);
+  EXPECT_LT(connection().h2.output().size(), Connection::kCallOutputMax + 50'000);
   Link& second = rig.upstream(0);
   ASSERT_NE(&second, blocked);
   // One of the calls is the first, which was sent before.

@@ -70,6 +70,20 @@ TEST_F(MemoryBudget, OthersAreServed) {
   }
 }
 
+// Who holds little keeps it, even where it has waited longer than all that another holds.
+TEST_F(MemoryBudget, WhoHoldsMostGoesFirst) {
+  Link& slow = rig.add_client("192.0.2.8:40002", {.settings = {{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 0}}});
+  const int32_t oldest = stall(slow, 60'000);
+  rig.pass(100 * base::kMillisecond_ns, 20 * base::kMillisecond_ns);
+  Link& greedy = add_stalled_client();
+  for (int i = 0; i < 40; ++i) {
+    stall(greedy, 60'000);
+    rig.pass(20 * base::kMillisecond_ns, 20 * base::kMillisecond_ns);
+  }
+  EXPECT_GT(shed(), 20u);
+  EXPECT_FALSE(slow.peer->messages.at(oldest).is_closed);
+}
+
 // Copies for a retry that nobody may need go before any call does.
 TEST_F(MemoryBudget, CopiesForARetryGoBeforeCalls) {
   Link& client = rig.add_client();

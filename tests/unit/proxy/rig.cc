@@ -216,8 +216,8 @@ void Rig::turn() {
     if (connection == nullptr) continue;
     take_output(*connection);
     // What one flush has no room for goes with the next one.
-    if (connection->h2.wants_gather() && connection->is_socket_writable &&
-        !static_cast<DirtyLink&>(*connection).is_linked()) {
+    const bool wants_flush = connection->h2.wants_gather() || Proxy::has_room_for_waiting(*connection);
+    if (wants_flush && connection->is_socket_writable && !static_cast<DirtyLink&>(*connection).is_linked()) {
       proxy->dirty.push_back(*connection);
     }
     if (connection->state != ConnectionState::kClosing) continue;
