@@ -80,6 +80,19 @@ def hpack_bomb():
     return HELLO + call(1, REQUEST + insertion, True), (call(i, REQUEST + b"\xbe" * 16_000, True) for i in ids() if i > 1)
 
 
+CREDENTIAL = b"\x40\x0dauthorization\x7f" + bytes([0x80 | (3900 - 127) & 0x7f, (3900 - 127) >> 7]) + b"v" * 3900
+
+
+def hpack_bomb_below_limits():
+    """Lists that are just small enough, of a field that no table for an endpoint may have."""
+    return HELLO + call(1, REQUEST + CREDENTIAL, True), (call(i, REQUEST + b"\xbe" * 16, True) for i in ids() if i > 1)
+
+
+def credential_bomb():
+    """Lists that are much too large, of that field."""
+    return HELLO + call(1, REQUEST + CREDENTIAL, True), (call(i, REQUEST + b"\xbe" * 16_000, True) for i in ids() if i > 1)
+
+
 def many_cheap_fields():
     return HELLO, (call(i, REQUEST + b"\x90" * 16_000, True) for i in ids())
 
@@ -175,8 +188,10 @@ def unknown_frames():
 
 # The attack, whether it reads what it is sent, and what it has to get.
 ATTACKS = {made.__name__: (made, reads) for made, reads in (
-    (rapid_reset, True), (later_resets, True), (window_update_of_zero, True), (data_behind_the_end, True), (priority_of_wrong_length, True),
+    (rapid_reset, True), (later_resets, True), (window_update_of_zero, True), (data_behind_the_end, True),
+    (priority_of_wrong_length, True),
     (continuation_flood, True), (empty_continuations, True), (block_without_end, True), (hpack_bomb, True),
+    (hpack_bomb_below_limits, True), (credential_bomb, True),
     (many_cheap_fields, True), (large_fields, True), (integer_without_end, True), (table_churn, True),
     (no_window, True), (dripped_window, True), (ping_flood, True), (ping_flood_with_a_call, False),
     (settings_flood, False), (many_settings, True), (priority_flood, True), (empty_data, True), (data_in_octets, True),

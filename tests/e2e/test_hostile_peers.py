@@ -52,6 +52,8 @@ STOPPED_BY = {
     "empty_continuations": "limits.continuations",
     "block_without_end": "limits.header_timeout",
     "hpack_bomb": "limits.header_list",
+    "hpack_bomb_below_limits": "limits.connection_headers",
+    "credential_bomb": "limits.header_list",
     "many_cheap_fields": "limits.header_fields",
     "large_fields": "limits.field",
     "integer_without_end": "COMPRESSION_ERROR",

@@ -1,6 +1,7 @@
 // Handshakes in memory against BoringSSL's own other end, and what the records carry behind them.
 #include "tls/handshake.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
