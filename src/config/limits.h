@@ -171,11 +171,10 @@ inline constexpr std::array kLimits = {
     Limit{LimitId::kSmallData, "limits.small_data", Unit::kCount, 1000, 10, 100'000'000, "", false,
           "DATA frames of one to four octets that end nothing: shorter than the prefix of a gRPC message. All of it "
           "comes back in 10 s."},
-    Limit{
-        LimitId::kGlitches, "limits.glitches", Unit::kCount, 1000, 40, 10'000'000, "", false,
-        "Whatever else a sound peer does not do: broken calls; lists too large, one more for each 256 octets; unknown "
-        "frames, a hundredth each. "
-        "At three quarters the connection is drained, beyond it ends. All of it comes back in 30 s."},
+    Limit{LimitId::kGlitches, "limits.glitches", Unit::kCount, 1000, 40, 10'000'000, "", false,
+          "Whatever else a sound peer does not do: broken calls; lists too large, one more for each 256 octets; GOAWAY "
+          "again; unknown frames and others that ask for nothing, a hundredth each. "
+          "At three quarters the connection is drained, beyond it ends. All of it comes back in 30 s."},
     Limit{LimitId::kHandshakeTimeout, "limits.handshake_timeout", Unit::kDuration, 10 * base::kSecond_ns,
           base::kMillisecond_ns, detail::kHour_ns, "", false,
           "From the accepted connection to the end of its TLS handshake. A far client needs two or three round trips."},
