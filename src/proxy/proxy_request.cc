@@ -248,7 +248,7 @@ void Proxy::stop_waiting(Exchange& exchange) noexcept {
   // A connection or stream slot may come in the turn whose timers are still to run.
   if (exchange.deadline_ns <= now_ns) [[unlikely]]
     return on_deadline(exchange, now_ns);
-  if (exchange.headers.list_bytes() + kAddedBytesMax > upstream.h2.peer_list_bytes_max()) [[unlikely]] {
+  if (upstream.h2.peer_list_bytes_max() != UINT32_MAX) [[unlikely]] {
     if (!fits_endpoint(exchange, upstream, now_ns)) return;
   }
   h2::Stream* const stream = upstream.h2.open_stream(&exchange);
@@ -273,9 +273,10 @@ void Proxy::stop_waiting(Exchange& exchange) noexcept {
   forwarded_.push_back(&exchange);
 }
 
-// Close to what the endpoint takes, or beyond it: a larger list than that is not sent (RFC 9113 section 6.5.2), since
-// what becomes of it there, and of the connection that others share, is not known. False: the call has been answered.
+// Of an endpoint that says what it takes: a larger list is not sent (RFC 9113 section 6.5.2), since what becomes of it
+// there, and of the connection that others share, is not known. False: the call has been answered.
 [[gnu::noinline]] bool Proxy::fits_endpoint(Exchange& exchange, const Connection& upstream, uint64_t now_ns) {
+  if (exchange.headers.list_bytes() + kAddedBytesMax <= upstream.h2.peer_list_bytes_max()) return true;
   const config::ForwardedOptions& forwarded = *exchange.route->forwarded;
   const size_t client_size = exchange.downstream != nullptr ? exchange.downstream->client_text.size() : 0;
   uint64_t bytes = exchange.headers.list_bytes();
