@@ -36,16 +36,12 @@ h2::Limits h2_limits(const config::Limits& limits, h2::Role role) noexcept {
           .glitches = rate(limits.glitches, refill_s::kGlitches)};
 }
 
-Text large_list_text(std::string_view whose, const h2::Field* field, const config::Limits& limits) {
-  if (field == nullptr) {
-    return Text("{} headers exceed the limit of {} bytes or {} fields", whose, limits.header_list_bytes,
-                limits.header_fields);
-  }
-  const uint32_t size = field->name_size + field->value_size + h2::kFieldOverhead;
-  if (!h2::is_valid_name(field->name())) {
+Text large_field_text(std::string_view whose, const h2::Field& field, const config::Limits& limits) {
+  const uint32_t size = field.name_size + field.value_size + h2::kFieldOverhead;
+  if (!h2::is_valid_name(field.name())) {
     return Text("{} field of {} bytes, limits.field is {}", whose, size, limits.field_bytes);
   }
-  return Text("{} field '{:.100}' of {} bytes, limits.field is {}", whose, field->name(), size, limits.field_bytes);
+  return Text("{} field '{:.100}' of {} bytes, limits.field is {}", whose, field.name(), size, limits.field_bytes);
 }
 
 }  // namespace ringway::proxy

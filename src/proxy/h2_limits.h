@@ -11,8 +11,7 @@ namespace ringway::proxy {
 
 h2::Limits h2_limits(const config::Limits& limits, h2::Role role) noexcept;
 
-// Why a message is not passed on whose list of fields is beyond a limit; `field` is the one that is, or null: all of
-// them together. `whose` begins the sentence.
-Text large_list_text(std::string_view whose, const h2::Field* field, const config::Limits& limits);
+// Why a message is not passed on of which one field is beyond its limit. `whose` begins the sentence.
+Text large_field_text(std::string_view whose, const h2::Field& field, const config::Limits& limits);
 
 }  // namespace ringway::proxy

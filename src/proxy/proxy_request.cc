@@ -145,9 +145,13 @@ void Proxy::refuse_request(Exchange& exchange, const h2::Event& event, uint64_t 
                      });
   exchange.is_head = head.is_head;
   if (!exchange.is_grpc) exchange.http_status = 431;  // RFC 6585 section 5
-  const h2::Field* const field = event.has_large_field ? &memory_.own_fields_of(event).back() : nullptr;
-  end_with(exchange, grpc::Status::kResourceExhausted, LocalReason::kHeaderListTooLarge,
-           large_list_text("request", field, snapshot_.limits), now_ns);
+  const config::Limits& limits = snapshot_.limits;
+  const Text why =
+      event.has_large_field ? large_field_text("request", memory_.own_fields_of(event).back(), limits)
+      : head.fault == h2::Fault::kHeaderFields
+          ? Text("request headers exceed the limit of {} fields (limits.header_fields)", limits.header_fields)
+          : Text("request headers exceed the limit of {} bytes (limits.header_list)", limits.header_list_bytes);
+  end_with(exchange, grpc::Status::kResourceExhausted, LocalReason::kHeaderListTooLarge, why, now_ns);
 }
 
 uint32_t Proxy::find_route(Connection& downstream, const h2::Field& path, const h2::Field* authority,

@@ -237,8 +237,8 @@ void Proxy::on_upstream_broken(Exchange& exchange, const h2::Event& event, uint6
   Text why("endpoint {} sent a {}: {}", exchange.endpoint->name,
            h2::is_of_limit(event.fault) ? "response beyond a limit" : "malformed response", h2::text_of(event.fault));
   if (event.has_large_field) {
-    why = large_list_text(Text("endpoint {}: response", exchange.endpoint->name), &memory_.own_fields_of(event).back(),
-                          snapshot_.limits);
+    why = large_field_text(Text("endpoint {}: response", exchange.endpoint->name), memory_.own_fields_of(event).back(),
+                           snapshot_.limits);
   }
   end_with(exchange, grpc::Status::kInternal, LocalReason::kUpstreamProtocol, why, now_ns);
 }

@@ -59,6 +59,8 @@ const Case kCases[] = {
      [](uint32_t id) { return request(id, {}, false) + wire::data(id, std::string(1001, 'x'), false); }},
     {Fault::kUpstreamWindow, Role::kClient,
      [](uint32_t id) { return response(id, {}, false) + wire::data(id, std::string(1001, 'x'), false); }},
+    {Fault::kField, Role::kServer, [](uint32_t id) { return request(id, {{"x-a", std::string(5000, 'x')}}); }},
+    {Fault::kField, Role::kClient, [](uint32_t id) { return response(id, {{"x-a", std::string(5000, 'x')}}); }},
     {Fault::kHeaderList, Role::kServer, [](uint32_t id) { return request(id, {{"x-a", std::string(5000, 'x')}}); }},
     {Fault::kHeaderList, Role::kClient, [](uint32_t id) { return response(id, {{"x-a", std::string(5000, 'x')}}); }},
     {Fault::kHeaderFields, Role::kServer, [](uint32_t id) { return request(id, PlainList(20, {"a", "b"})); }},
@@ -70,7 +72,8 @@ class FaultTest : public testing::TestWithParam<Case> {
  protected:
   static Limits limits() {
     Limits made = test_limits();
-    made.header_list = {4096, 20};
+    made.header_list = {4096, 20, 8192};
+    if (GetParam().fault == Fault::kField) made.header_list = {8192, 20, 4096};
     made.stream_window = 1000;
     if (GetParam().fault == Fault::kStreams) made.streams = 0;
     return made;
@@ -102,6 +105,7 @@ TEST_P(FaultTest, IsCountedEachTimeAndToldOnce) {
   EXPECT_EQ(c.role == Role::kServer ? memory_.malformed_responses : memory_.malformed_requests, 0u);
   EXPECT_EQ(hits(LimitKind::kWindow), c.fault == Fault::kWindow ? 8u : 0u);
   EXPECT_EQ(hits(LimitKind::kUpstreamWindow), c.fault == Fault::kUpstreamWindow ? 8u : 0u);
+  EXPECT_EQ(hits(LimitKind::kField), c.fault == Fault::kField ? 8u : 0u);
   EXPECT_EQ(hits(LimitKind::kHeaderList), c.fault == Fault::kHeaderList ? 8u : 0u);
   EXPECT_EQ(hits(LimitKind::kHeaderFields), c.fault == Fault::kHeaderFields ? 8u : 0u);
   EXPECT_EQ(hits(LimitKind::kStreams), c.fault == Fault::kStreams ? 6u : 0u);

@@ -259,7 +259,7 @@ TEST(LocalReply, ToTooLargeAHeaderList) {
   rig.run();
   const auto& headers = client.peer->messages.at(id).headers;
   EXPECT_EQ(value_of(headers, "grpc-status"), "8");
-  EXPECT_EQ(value_of(headers, "grpc-message"), "request headers exceed the limit of 16384 bytes or 100 fields");
+  EXPECT_EQ(value_of(headers, "grpc-message"), "request headers exceed the limit of 16384 bytes (limits.header_list)");
   EXPECT_EQ(replies(rig, LocalReason::kHeaderListTooLarge), 1u);
 }
 
@@ -292,7 +292,7 @@ TEST(LocalReply, ToTooLargeAFieldWithoutAProperName) {
   const std::string value(20'000, 'x');
   for (const std::string_view name : {"Upper", "two\nlines", ""}) {
     const h2::Field field = h2::make_field(name, h2::KnownName::kNone, value);
-    EXPECT_EQ(std::string_view(large_list_text("request", &field, limits)),
+    EXPECT_EQ(std::string_view(large_field_text("request", field, limits)),
               fmt::format("request field of {} bytes, limits.field is 16384", 20'032 + name.size()));
   }
 }
