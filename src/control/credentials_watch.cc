@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <ctime>
 #include <utility>
 
 namespace ringway::control {
@@ -109,7 +108,7 @@ std::vector<CredentialsWatch::Change> CredentialsWatch::look(uint64_t now_ns, bo
 
 std::vector<CredentialsWatch::Expiry> CredentialsWatch::expiries() const {
   std::vector<Expiry> found;
-  const int64_t now_s = std::time(nullptr);
+  const auto now_s = static_cast<int64_t>(base::wall_ns() / base::kSecond_ns);
   const auto add = [&](const std::string& path, int64_t expires_s) {
     // Rounded down, also below zero.
     const int64_t left_s = expires_s - now_s;

@@ -86,7 +86,7 @@ def test_http1_inside_tls_is_told_what_to_say(proxy, pki, backend):
         while octets := client.recv(1 << 16):
             told += octets
     assert told.startswith(b"HTTP/1.1 505 ") and b"This port speaks HTTP/2 over TLS (gRPC), not HTTP/1." in told
-    logged(started, "client 127.0.0.1 speaks HTTP/1 ('GET /shop'), listener 127.0.0.1:0 speaks HTTP/2 over TLS")
+    logged(started, f"client 127.0.0.1 speaks HTTP/1 ('GET /shop'), listener {started.address} speaks HTTP/2 over TLS")
 
 
 def test_something_else_to_a_tls_listener(proxy, pki, backend):
@@ -101,7 +101,7 @@ def test_tls_to_a_cleartext_listener(proxy, backend, secure_channel):
     started = proxy(backend, shards=1)
     code, _ = failure(secure_channel(started.address))
     assert code == grpc.StatusCode.UNAVAILABLE
-    logged(started, "client 127.0.0.1 speaks TLS, listener 127.0.0.1:0 speaks HTTP/2 without TLS")
+    logged(started, f"client 127.0.0.1 speaks TLS, listener {started.address} speaks HTTP/2 without TLS")
 
 
 @VERSIONS
