@@ -136,6 +136,7 @@ bool Shard::send_for_handshake(proxy::Connection& connection, Socket& socket) {
 }
 
 void Shard::advance_handshake(proxy::Connection& connection, Socket& socket) {
+  if (socket.secured->handshake == nullptr) return fail_handshake(connection, socket, "no memory for a handshake");
   tls::Handshake& handshake = *socket.secured->handshake;
   if (connection.awaits_proxy_header && !read_proxy_header(connection, socket)) return;
   for (;;) {
@@ -285,9 +286,11 @@ void Shard::fail_handshake(proxy::Connection& connection, Socket& socket, std::s
   Secured& secured = *socket.secured;
   ++counters_.handshakes_failed;
   secured.state = Secured::State::kEnded;
-  const tls::Cleartext speech = secured.handshake->cleartext();
-  const bool is_answered = speech != tls::Cleartext::kNone && !connection.is_upstream();
-  io::send_now(socket.fd.get(), is_answered ? proxy_->answer_cleartext(speech) : secured.handshake->output());
+  if (secured.handshake != nullptr) {
+    const tls::Cleartext speech = secured.handshake->cleartext();
+    const bool is_answered = speech != tls::Cleartext::kNone && !connection.is_upstream();
+    io::send_now(socket.fd.get(), is_answered ? proxy_->answer_cleartext(speech) : secured.handshake->output());
+  }
   arm_recv(connection, socket);
   proxy_->secure_failed(connection, why, now_ns_);
 }
