@@ -59,9 +59,11 @@ bool check_file(const FileDraft& file, std::string_view allowed, Report& report)
 }
 
 // What is said of a file begins with its name, which is quoted here.
+bool is_about(std::string_view message, const std::string& path) {
+  return message.starts_with(path) && message.substr(path.size()).starts_with(": ");
+}
 std::string_view without_name(std::string_view message, const std::string& path) {
-  if (message.starts_with(path) && message.substr(path.size()).starts_with(": "))
-    message.remove_prefix(path.size() + 2);
+  if (is_about(message, path)) message.remove_prefix(path.size() + 2);
   return message;
 }
 
@@ -76,7 +78,7 @@ void check_pair_files(const CertificateDraft& pair, Report& report) {
   options.certificates = {{certificate, key}};
   const auto made = tls::ServerCredentials::create(options);
   if (made) return;
-  if (key != certificate && made.error().starts_with(key + ": ")) {
+  if (key != certificate && is_about(made.error(), key)) {
     add_fault(pair.private_key, without_name(made.error(), key), kKeyFile, report);
   } else {
     add_fault(pair.certificate, without_name(made.error(), certificate), kCertificateFile, report);
@@ -89,13 +91,13 @@ void check_trust_files(const FileDraft& ca, const FileDraft& crl, Report& report
   if (!has_ca) return;
   tls::ClientOptions options;
   options.ca = ca.path;
-  if (const auto made = tls::ClientCredentials::create(options); !made) {
-    return add_fault(ca, without_name(made.error(), ca.path), kAuthoritiesFile, report);
-  }
-  if (!has_crl) return;
-  options.crl = crl.path;
-  if (const auto made = tls::ClientCredentials::create(options); !made) {
+  if (has_crl) options.crl = crl.path;
+  const auto made = tls::ClientCredentials::create(options);
+  if (made) return;
+  if (crl.path != ca.path && is_about(made.error(), crl.path)) {
     add_fault(crl, without_name(made.error(), crl.path), kRevocationFile, report);
+  } else {
+    add_fault(ca, without_name(made.error(), ca.path), kAuthoritiesFile, report);
   }
 }
 

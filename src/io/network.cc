@@ -103,6 +103,19 @@ std::string Network::text() const {
   return fmt::format("{}/{}", host, prefix_bits_);
 }
 
+Source source_of(const Address& peer) noexcept {
+  constexpr size_t kOwnOctets = 8;  // of an IPv6 address: the /64
+  Source source{};
+  const std::span<const uint8_t> octets = octets_of(peer);
+  if (octets.size() == 4) {
+    std::ranges::copy(kMappedPrefix, source.begin());
+    std::ranges::copy(octets, source.begin() + sizeof kMappedPrefix);
+  } else if (!octets.empty()) {
+    std::ranges::copy(octets.first(kOwnOctets), source.begin());
+  }
+  return source;
+}
+
 bool any_holds(std::span<const Network> networks, const Address& address) noexcept {
   return std::ranges::any_of(networks, [&](const Network& network) { return network.holds(address); });
 }

@@ -34,6 +34,12 @@ class Network {
   uint8_t prefix_bits_ = 0;
 };
 
+// An IPv4 address, or the /64 of an IPv6 one, which is what one client may call its own; as an IPv6 address.
+using Source = std::array<uint8_t, 16>;
+
+// All zero for a Unix socket, whose clients have no addresses to tell them apart.
+Source source_of(const Address& peer) noexcept;
+
 bool any_holds(std::span<const Network> networks, const Address& address) noexcept;
 
 }  // namespace ringway::io

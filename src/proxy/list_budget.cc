@@ -66,9 +66,7 @@ bool Proxy::has_room_for_list(Exchange& exchange, uint64_t now_ns) {
   count_limit(h2::LimitKind::kConnectionMemory);
   log(config::LogLevel::kWarn, LogKind::kLimit, now_ns, "client {}: calls reset: more than {} bytes waited for it ({})",
       client.client_text, snapshot_.limits.connection_memory, h2::key_of(h2::LimitKind::kConnectionMemory));
-  leave_endpoint(exchange, LocalReason::kMemory, now_ns);
-  exchange.grpc_status = static_cast<int16_t>(grpc::Status::kResourceExhausted);
-  reset_downstream(exchange, h2::ErrorCode::kEnhanceYourCalm);
+  reset_reader(exchange, now_ns);
   return false;
 }
 

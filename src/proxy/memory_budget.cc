@@ -134,6 +134,11 @@ void Proxy::reset_for_memory(Exchange& exchange, uint64_t now_ns) {
              "the proxy holds too many bytes for slow peers (shards.memory)", now_ns);
     return;
   }
+  reset_reader(exchange, now_ns);
+}
+
+// Its client takes nothing, so that it cannot be told more.
+void Proxy::reset_reader(Exchange& exchange, uint64_t now_ns) {
   leave_endpoint(exchange, LocalReason::kMemory, now_ns);
   exchange.grpc_status = static_cast<int16_t>(grpc::Status::kResourceExhausted);
   reset_downstream(exchange, h2::ErrorCode::kEnhanceYourCalm);

@@ -307,6 +307,7 @@ class Proxy {
   void drop_replay_bodies();
   void reset_stalled_calls(uint64_t now_ns);
   void reset_for_memory(Exchange& exchange, uint64_t now_ns);
+  void reset_reader(Exchange& exchange, uint64_t now_ns);
   void relieve_connection(Connection& connection, uint64_t now_ns);
   void end_blocked_connections(uint64_t now_ns);
   bool is_short_of_memory() const noexcept {

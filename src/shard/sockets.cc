@@ -130,7 +130,7 @@ bool Shard::admits(uint32_t listener, const io::Address& peer, Source& source) {
   const bool has_own_address = snapshot_.listeners[listener].sources.proxy_protocol == config::ProxyProtocol::kOff;
   const uint32_t most = snapshot_.limits.per_source;
   if (most == 0 || !has_own_address) return true;
-  source = SourceTable::source_of(peer);
+  source = io::source_of(peer);
   if (options_.placement->sources.add(source, most)) return true;
   proxy_->count_limit(h2::LimitKind::kPerSource);
   log_limit("client {}: connection refused: {} are open from this address (limits.per_source)", peer.host_text(), most);

@@ -1,9 +1,6 @@
 #include "shard/source_table.h"
 
-#include <netinet/in.h>
-
 #include <algorithm>
-#include <cstring>
 
 #include "base/assert.h"
 
@@ -11,23 +8,8 @@ namespace ringway::shard {
 namespace {
 
 constexpr Source kNone{};
-constexpr uint8_t kMappedPrefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-constexpr size_t kOwnOctets = 8;  // of an IPv6 address: the /64
 
 }  // namespace
-
-Source SourceTable::source_of(const io::Address& peer) noexcept {
-  Source source{};
-  if (peer.family() == AF_INET) {
-    std::memcpy(source.data(), kMappedPrefix, sizeof kMappedPrefix);
-    std::memcpy(source.data() + sizeof kMappedPrefix, &reinterpret_cast<const sockaddr_in*>(peer.data())->sin_addr, 4);
-  } else if (peer.family() == AF_INET6) {
-    const auto* octets = reinterpret_cast<const sockaddr_in6*>(peer.data())->sin6_addr.s6_addr;
-    const bool is_mapped = std::equal(std::begin(kMappedPrefix), std::end(kMappedPrefix), octets);
-    std::memcpy(source.data(), octets, is_mapped ? source.size() : kOwnOctets);
-  }
-  return source;
-}
 
 // FNV-1a. Who can choose among 2^64 networks can make entries meet; each costs him a connection that is open.
 uint32_t SourceTable::home(const Source& source) const noexcept {

@@ -2,24 +2,20 @@
 // connection comes and goes, never by a request, so that a lock is good enough.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <mutex>
 #include <vector>
 
-#include "io/address.h"
+#include "io/network.h"
 
 namespace ringway::shard {
 
-// An IPv4 address, or the /64 of an IPv6 one, which is what one client may call its own; as an IPv6 address.
-using Source = std::array<uint8_t, 16>;
+using io::Source;
 
 class SourceTable {
  public:
-  // Unix sockets have no addresses to tell apart: nothing is counted for them, and `source` is all zero.
-  static Source source_of(const io::Address& peer) noexcept;
-
-  // One more connection of `source`; false, and nothing is counted, where it has `most` already. Any thread.
+  // One more connection of `source`; false, and nothing is counted, where it has `most` already. Those without an
+  // address (io::source_of) are not counted. Any thread.
   bool add(const Source& source, uint32_t most);
   void remove(const Source& source);
   // Addresses that have connections.

@@ -131,10 +131,9 @@ Expected<void> refuse_revoked(SSL_CTX* context, const std::string& path, Digest&
     X509_STORE_add_crl(store, crl.get());
     ++count;
   }
-  const uint32_t code = ERR_peek_last_error();
-  const bool is_at_end = ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE;
-  const std::string reason = take_library_error();
-  if (!is_at_end) return std::unexpected(path + ": a revocation list cannot be read: " + reason);
+  if (const auto fault = take_pem_fault()) {
+    return std::unexpected(path + ": a revocation list cannot be read: " + *fault);
+  }
   if (count == 0) return std::unexpected(path + ": holds no revocation list in PEM form");
   X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
   return {};
@@ -187,16 +186,6 @@ bool has_wildcard(std::string_view name) noexcept {
   return name.starts_with("*.");
 }
 
-char lower_case_of(char letter) noexcept {
-  return letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter - 'A' + 'a') : letter;
-}
-
-std::string lower_case(std::string_view text) {
-  std::string out(text);
-  std::ranges::transform(out, out.begin(), lower_case_of);
-  return out;
-}
-
 }  // namespace
 
 bool name_matches(std::string_view name, std::string_view host) noexcept {
@@ -232,7 +221,6 @@ bool ServerCredentials::covers(size_t certificate, std::string_view host) const 
 Expected<CredentialsRef<ServerCredentials>> ServerCredentials::create(const ServerOptions& options) {
   CredentialsRef<ServerCredentials> made(new ServerCredentials);
   ServerCredentials& server = *made.while_made();
-  server.client_certificate_ = options.client_certificate;
   server.tickets_ = new TicketKeys(options.ticket_rotation_ns, base::monotonic_ns());
   Digest all;
   for (const CertificateFiles& files : options.certificates) {

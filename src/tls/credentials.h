@@ -19,34 +19,36 @@ struct x509_st;
 
 namespace ringway::tls {
 
-// A counted pointer to a context. Copied when a handshake begins, never while calls are forwarded.
+// A counted pointer to credentials. Copied when a handshake begins, never while calls are forwarded.
 template <typename Credentials>
 class CredentialsRef {
  public:
   CredentialsRef() noexcept = default;
-  explicit CredentialsRef(Credentials* context) noexcept : context_(context) {}  // takes over the first reference
-  CredentialsRef(const CredentialsRef& other) noexcept : context_(other.context_) {
-    if (context_ != nullptr) context_->references_.fetch_add(1, std::memory_order_relaxed);
+  explicit CredentialsRef(Credentials* credentials) noexcept
+      : credentials_(credentials) {}  // takes over the first reference
+  CredentialsRef(const CredentialsRef& other) noexcept : credentials_(other.credentials_) {
+    if (credentials_ != nullptr) credentials_->references_.fetch_add(1, std::memory_order_relaxed);
   }
-  CredentialsRef(CredentialsRef&& other) noexcept : context_(std::exchange(other.context_, nullptr)) {}
+  CredentialsRef(CredentialsRef&& other) noexcept : credentials_(std::exchange(other.credentials_, nullptr)) {}
   CredentialsRef& operator=(CredentialsRef other) noexcept {
-    std::swap(context_, other.context_);
+    std::swap(credentials_, other.credentials_);
     return *this;
   }
   ~CredentialsRef() {
-    if (context_ != nullptr && context_->references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete context_;
+    if (credentials_ != nullptr && credentials_->references_.fetch_sub(1, std::memory_order_acq_rel) == 1)
+      delete credentials_;
   }
 
-  explicit operator bool() const noexcept { return context_ != nullptr; }
-  const Credentials* operator->() const noexcept { return context_; }
-  const Credentials& operator*() const noexcept { return *context_; }
+  explicit operator bool() const noexcept { return credentials_ != nullptr; }
+  const Credentials* operator->() const noexcept { return credentials_; }
+  const Credentials& operator*() const noexcept { return *credentials_; }
   // While it is being made and nobody else has it.
-  Credentials* while_made() noexcept { return context_; }
+  Credentials* while_made() noexcept { return credentials_; }
   // Across a queue between threads, and back.
-  Credentials* release() noexcept { return std::exchange(context_, nullptr); }
+  Credentials* release() noexcept { return std::exchange(credentials_, nullptr); }
 
  private:
-  Credentials* context_ = nullptr;
+  Credentials* credentials_ = nullptr;
 };
 
 // One certificate with its key, and the names that it is for.
@@ -73,9 +75,8 @@ class ServerCredentials {
   bool covers(size_t certificate, std::string_view host) const noexcept;
   // The number of the certificate for a name: an exact one, one with a wildcard, else the first.
   size_t certificate_for(std::string_view host) const noexcept;
-  // Of what the files hold: contexts of equal files are equal.
+  // Of what the files hold: of equal files it is equal.
   std::span<const uint8_t> digest() const noexcept { return digest_; }
-  ClientCertificate client_certificate() const noexcept { return client_certificate_; }
 
  private:
   friend class CredentialsRef<ServerCredentials>;
@@ -86,7 +87,6 @@ class ServerCredentials {
   std::vector<ServedCertificate> certificates_;
   std::vector<uint8_t> digest_;
   TicketKeys* tickets_ = nullptr;
-  ClientCertificate client_certificate_ = ClientCertificate::kOff;
 };
 
 class ClientCredentials {

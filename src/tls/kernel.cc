@@ -72,6 +72,22 @@ std::string kernel_release() {
   return uname(&name) == 0 ? name.release : "";
 }
 
+// A message of one piece, with room for the type of its record.
+struct TypedMessage {
+  explicit TypedMessage(std::span<uint8_t> bytes) noexcept : piece{bytes.data(), bytes.size()} {
+    message.msg_iov = &piece;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+  }
+  TypedMessage(const TypedMessage&) = delete;
+  TypedMessage& operator=(const TypedMessage&) = delete;
+
+  iovec piece;
+  alignas(cmsghdr) char control[CMSG_SPACE(1)] = {};
+  msghdr message{};
+};
+
 // Two ends of one connection.
 struct Pair {
   io::Fd near;
@@ -168,39 +184,27 @@ io::Error give_keys(int fd, Direction direction, const TrafficKeys& keys) noexce
 }
 
 int32_t send_kernel_record(int fd, ContentType type, std::span<const uint8_t> bytes) noexcept {
-  iovec piece{const_cast<uint8_t*>(bytes.data()), bytes.size()};
-  alignas(cmsghdr) char control[CMSG_SPACE(1)] = {};
-  msghdr message{};
-  message.msg_iov = &piece;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  cmsghdr* const header = CMSG_FIRSTHDR(&message);
+  TypedMessage typed({const_cast<uint8_t*>(bytes.data()), bytes.size()});
+  cmsghdr* const header = CMSG_FIRSTHDR(&typed.message);
   header->cmsg_level = SOL_TLS;
   header->cmsg_type = TLS_SET_RECORD_TYPE;
   header->cmsg_len = CMSG_LEN(1);
   *CMSG_DATA(header) = static_cast<uint8_t>(type);
   for (;;) {
-    const ssize_t size = sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    const ssize_t size = sendmsg(fd, &typed.message, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (size >= 0) return static_cast<int32_t>(size);
     if (errno != EINTR) return -errno;
   }
 }
 
 int32_t receive_kernel_record(int fd, std::span<uint8_t> into, ContentType& type) noexcept {
-  iovec piece{into.data(), into.size()};
-  alignas(cmsghdr) char control[CMSG_SPACE(1)] = {};
-  msghdr message{};
-  message.msg_iov = &piece;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
+  TypedMessage typed(into);
   ssize_t size;
   do {
-    size = recvmsg(fd, &message, MSG_DONTWAIT);
+    size = recvmsg(fd, &typed.message, MSG_DONTWAIT);
   } while (size < 0 && errno == EINTR);
   if (size < 0) return -errno;
-  const cmsghdr* const header = CMSG_FIRSTHDR(&message);
+  const cmsghdr* const header = CMSG_FIRSTHDR(&typed.message);
   const bool is_typed = header != nullptr && header->cmsg_level == SOL_TLS && header->cmsg_type == TLS_GET_RECORD_TYPE;
   type = is_typed ? static_cast<ContentType>(*CMSG_DATA(header)) : ContentType::kData;
   return static_cast<int32_t>(size);

@@ -34,13 +34,24 @@ bool is_name_octet(char octet) noexcept {
 std::string take_library_error() {
   const uint32_t code = ERR_peek_error();
   const char* const reason = code == 0 ? nullptr : ERR_reason_error_string(code);
-  std::string text = reason == nullptr ? "" : reason;
+  std::string text = lower_case(reason == nullptr ? "" : reason);
   ERR_clear_error();
-  for (char& letter : text) {
-    if (letter == '_') letter = ' ';
-    if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter - 'A' + 'a');
-  }
+  std::ranges::replace(text, '_', ' ');
   return text;
+}
+
+std::string lower_case(std::string_view text) {
+  std::string out(text);
+  std::ranges::transform(out, out.begin(), lower_case_of);
+  return out;
+}
+
+std::optional<std::string> take_pem_fault() {
+  const uint32_t code = ERR_peek_last_error();
+  const bool is_at_end = ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE;
+  std::string reason = take_library_error();
+  if (is_at_end) return std::nullopt;
+  return reason;
 }
 
 std::expected<std::string, std::string> read_file(const std::string& path) {
@@ -64,11 +75,7 @@ std::expected<std::vector<bssl::UniquePtr<X509>>, std::string> read_certificates
   while (X509* certificate = PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)) {
     certificates.emplace_back(certificate);
   }
-  // The end of the text is an error of its own: no further line begins a certificate.
-  const uint32_t code = ERR_peek_last_error();
-  const bool is_at_end = ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE;
-  const std::string reason = take_library_error();
-  if (!is_at_end) return std::unexpected(path + ": a certificate cannot be read: " + reason);
+  if (const auto fault = take_pem_fault()) return std::unexpected(path + ": a certificate cannot be read: " + *fault);
   if (certificates.empty()) return std::unexpected(path + ": holds no certificate in PEM form");
   return certificates;
 }
@@ -95,10 +102,7 @@ AlternativeNames alternative_names(X509* certificate) {
         found.uris.push_back(std::move(text));
         continue;
       }
-      for (char& letter : text) {
-        if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter - 'A' + 'a');
-      }
-      found.dns.push_back(std::move(text));
+      found.dns.push_back(lower_case(text));
     }
   }
   return found;

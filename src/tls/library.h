@@ -6,6 +6,7 @@
 
 #include <expected>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -18,6 +19,16 @@ inline constexpr int kVerifyDepth = 4;
 
 // The library's oldest error as lower-case words; empties its queue. Empty if there is none.
 std::string take_library_error();
+
+// ASCII letters alone, as host names and alternative names are compared (RFC 4343 section 3).
+constexpr char lower_case_of(char letter) noexcept {
+  return letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter - 'A' + 'a') : letter;
+}
+std::string lower_case(std::string_view text);
+
+// Behind the last object that was read of PEM text: nothing if the text is at its end, which the library takes for an
+// error of its own, as no further line begins an object; else what is wrong. Empties the library's queue.
+std::optional<std::string> take_pem_fault();
 
 // All of a file; the error names it.
 std::expected<std::string, std::string> read_file(const std::string& path);

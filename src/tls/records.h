@@ -110,8 +110,6 @@ class RecordReader {
 
   // Takes the next record from the front of `input`, which is written over; a part of one is kept.
   Opened next(std::span<uint8_t>& input, base::BlockPool& pool);
-  // A record has begun and is not whole.
-  bool is_inside_record() const noexcept { return !partial_.is_empty(); }
   void release(base::BlockPool& pool) noexcept { partial_.release(pool); }
   const TrafficKeys& keys() const noexcept { return cipher_.keys(); }
 

@@ -11,7 +11,7 @@ namespace ringway::shard {
 namespace {
 
 Source source_of(const std::string& text) {
-  return SourceTable::source_of(*io::Address::parse(text));
+  return io::source_of(*io::Address::parse(text));
 }
 
 TEST(SourceTableTest, WhatIsOneSource) {
