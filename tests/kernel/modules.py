@@ -22,8 +22,8 @@ class Module:
 
 
 class Modules:
-    # Folders that can have what TLS needs; all others are thousands of drivers.
-    FOLDERS = ("crypto", "lib/crypto", "arch/x86/crypto", "net/tls", "lib/crypto/x86", "arch/x86/lib/crypto")
+    # Folders that can have what TLS and a slow network need; all others are thousands of drivers.
+    FOLDERS = ("crypto", "lib/crypto", "arch/x86/crypto", "net/tls", "lib/crypto/x86", "arch/x86/lib/crypto", "net/sched")
 
     def __init__(self, folder):
         paths = {path for part in self.FOLDERS for path in (folder / part).glob("*.ko*")}
