@@ -47,6 +47,7 @@ constexpr void for_each_limit(AnyLimits& limits, Visit&& visit) {
   visit(LimitId::kProcessMemory, limits.process_memory);
   visit(LimitId::kDescriptors, limits.descriptors);
   visit(LimitId::kUpstreamResets, limits.upstream_resets);
+  visit(LimitId::kRecordsPerKey, limits.records_per_key);
 }
 
 // The defaults of the table.

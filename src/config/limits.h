@@ -59,6 +59,7 @@ enum class LimitId : uint8_t {
   kProcessMemory,
   kDescriptors,
   kUpstreamResets,
+  kRecordsPerKey,
   kTicketRotation,
   kWeight,
   kPerShard,
@@ -220,6 +221,10 @@ inline constexpr std::array kLimits = {
           "Calls reset on one connection to an endpoint, which all clients share: servers end one for too many "
           "(nghttp2: 1000, and 33 a second). At three quarters another takes its place, beyond it resets wait. All of "
           "it comes back in 30 s."},
+    Limit{LimitId::kRecordsPerKey, "limits.records_per_key", Unit::kCount, 8'388'608, 1'000, 16'777'216, "", false,
+          "TLS records that we seal under one key; RFC 8446 section 5.5 allows AES-GCM 2^24.5. Then new keys follow, "
+          "or, with TLS 1.2, another connection; at twice as many that one ends. Peers bound how often keys may "
+          "change."},
     Limit{
         LimitId::kTicketRotation, "listeners[].tls.tickets.rotate", Unit::kDuration, 24 * detail::kHour_ns,
         base::kSecond_ns, 7 * 24 * detail::kHour_ns, "", false,

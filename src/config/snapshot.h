@@ -64,6 +64,7 @@ struct Limits {
   uint32_t glitches;
   uint32_t descriptors;           // 0: a part of RLIMIT_NOFILE
   uint32_t upstream_resets;       // of one connection at once; they come back, see refill_s
+  uint32_t records_per_key;       // of TLS, that we seal
   uint64_t handshake_timeout_ns;  // of TLS; the next five are of downstream connections
   uint64_t preface_timeout_ns;
   uint64_t header_timeout_ns;

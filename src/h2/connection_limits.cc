@@ -50,6 +50,7 @@ constexpr LimitText kTexts[] = {
     {"limits.process_memory", ""},
     {"limits.descriptors", ""},
     {"limits.upstream_resets", ""},
+    {"limits.records_per_key", ""},
 };
 static_assert(std::size(kTexts) == static_cast<size_t>(LimitKind::kCount));
 

@@ -50,6 +50,7 @@ enum class LimitKind : uint8_t {
   kProcessMemory,
   kDescriptors,
   kUpstreamResets,
+  kRecordsPerKey,
   kCount,
 };
 

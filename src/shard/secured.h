@@ -30,6 +30,7 @@ struct Secured {
   bool is_kernel_send = false;     // the kernel seals what is written
   bool is_kernel_receive = false;  // … and opens what comes
   uint64_t kernel_records = 0;     // sealed by the kernel under its present keys, at most
+  bool are_keys_retired = false;   // they have served long enough, and there can be no others
   bool was_established = false;    // there are keys: what is written is sealed
   bool owes_key_update = false;    // the peer has asked for new keys of ours
   bool has_said_end = false;       // an alert has been written

@@ -240,9 +240,7 @@ void Shard::flush_socket(proxy::Connection& connection) {
   const bool has_output = !connection.h2.output().is_empty();
   const bool may_send = !socket.is_sending && !socket.is_dead && !socket.has_shut_write;
   if (may_send && (socket.secured == nullptr ? has_output : has_secured_output(*socket.secured, has_output))) {
-    if (socket.secured != nullptr && socket.secured->is_kernel_send && socket.secured->owes_key_update) [[unlikely]] {
-      if (!update_kernel_keys(connection, socket) || connection.h2.output().is_empty()) return;
-    }
+    if (socket.secured != nullptr && !has_keys_to_send(connection, socket)) return;
     submit_send(connection, socket);
     // What the flush had no room for goes with the next one.
     if (connection.h2.wants_gather()) deferred_.push_back(connection.handle);

@@ -178,8 +178,9 @@ class Shard {
   bool send_for_handshake(proxy::Connection& connection, Socket& socket);
   bool hand_over_to_kernel(proxy::Connection& connection, Socket& socket);
   bool on_kernel_record(proxy::Connection& connection, Socket& socket);
-  void note_kernel_records(proxy::Connection& connection, Secured& secured, size_t bytes);
   bool give_receive_keys(proxy::Connection& connection, Secured& secured);
+  bool has_keys_to_send(proxy::Connection& connection, Socket& socket);
+  void bound_use_of_keys(proxy::Connection& connection, Secured& secured, uint64_t served);
   bool update_kernel_keys(proxy::Connection& connection, Socket& socket);
   void finish_handshake(proxy::Connection& connection, Socket& socket);
   void fail_handshake(proxy::Connection& connection, Socket& socket, std::string_view why);

@@ -251,14 +251,29 @@ bool Shard::on_kernel_record(proxy::Connection& connection, Socket& socket) {
   return false;
 }
 
-// Keys serve for a bounded number of records; each send makes one for every 16 KiB, and one for the rest.
-void Shard::note_kernel_records(proxy::Connection& connection, Secured& secured, size_t bytes) {
-  secured.kernel_records += bytes / tls::kPlaintextSizeMax + 1;
-  if (secured.kernel_records < tls::kRecordsPerKeyMax) [[likely]]
-    return;
-  if (options_.kernel_tls.can_rekey) {
+// Before each flush. False: there is nothing left to send, or no way to.
+bool Shard::has_keys_to_send(proxy::Connection& connection, Socket& socket) {
+  Secured& secured = *socket.secured;
+  const uint64_t served = secured.is_kernel_send ? secured.kernel_records : secured.writer.keys().sequence;
+  if (served >= snapshot_.limits.records_per_key && secured.state == Secured::State::kOpen) [[unlikely]]
+    bound_use_of_keys(connection, secured, served);
+  if (!secured.is_kernel_send || !secured.owes_key_update) [[likely]]
+    return true;
+  return update_kernel_keys(connection, socket) && !connection.h2.output().is_empty();
+}
+
+// New keys where there can be some. Else the connection takes no more calls, and those that go on and on end with it.
+void Shard::bound_use_of_keys(proxy::Connection& connection, Secured& secured, uint64_t served) {
+  const bool can_update =
+      secured.is_kernel_send ? options_.kernel_tls.can_rekey : secured.writer.keys().version == tls::Version::kTls13;
+  if (can_update) {
+    if (!secured.owes_key_update) proxy_->count_limit(h2::LimitKind::kRecordsPerKey);
     secured.owes_key_update = true;
-  } else {
+  } else if (served >= 2 * uint64_t{snapshot_.limits.records_per_key}) {
+    break_records(connection, secured, tls::Alert::kCloseNotify, "its keys are used up (limits.records_per_key)");
+  } else if (!secured.are_keys_retired) {
+    secured.are_keys_retired = true;
+    proxy_->count_limit(h2::LimitKind::kRecordsPerKey);
     proxy_->retire_keys(connection, now_ns_);
   }
 }

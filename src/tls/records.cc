@@ -155,8 +155,6 @@ void RecordWriter::write(ContentType type, std::span<const uint8_t> bytes, base:
   const size_t records = (bytes.size() + kPlaintextSizeMax - 1) / kPlaintextSizeMax;
   out.reserve(pool, static_cast<uint32_t>(bytes.size() + records * cipher_.overhead()));
   while (!bytes.empty()) {
-    if (cipher_.keys().sequence >= kRecordsPerKeyMax && cipher_.keys().version == Version::kTls13) [[unlikely]]
-      update_keys(out, pool);
     const size_t size = std::min(bytes.size(), kPlaintextSizeMax);
     write_one(type, bytes.first(size), out, pool);
     bytes = bytes.subspan(size);

@@ -21,8 +21,6 @@ inline constexpr size_t kPlaintextSizeMax = 16 * 1024;
 inline constexpr size_t kTagSize = 16;
 // RFC 8446 section 5.2: 256 octets for type, padding and tag; TLS 1.2 may have as many more for its nonce.
 inline constexpr size_t kCiphertextSizeMax = kPlaintextSizeMax + 256;
-// RFC 8446 section 5.5 allows about 2^24.5 full records under one AES-GCM key: keys are changed well before.
-inline constexpr uint64_t kRecordsPerKeyMax = 1u << 23;
 
 // Alert descriptions (RFC 8446 section 6) that records and handshakes give rise to.
 enum class Alert : uint8_t {
@@ -71,16 +69,11 @@ class RecordWriter {
  public:
   void start(const TrafficKeys& keys) noexcept { cipher_.start(keys); }
 
-  // Appends `bytes` to `out`, in records of at most 16 KiB. Keys that have served long are changed on the way
-  // (TLS 1.3).
+  // Appends `bytes` to `out`, in records of at most 16 KiB.
   void write(ContentType type, std::span<const uint8_t> bytes, base::ByteQueue& out, base::BlockPool& pool);
   void write_alert(Alert alert, base::ByteQueue& out, base::BlockPool& pool);
   // TLS 1.3: tells the peer that new keys follow, and takes them.
   void update_keys(base::ByteQueue& out, base::BlockPool& pool);
-  // TLS 1.2 has no new keys: the connection should end.
-  bool is_exhausted() const noexcept {
-    return cipher_.keys().version == Version::kTls12 && cipher_.keys().sequence >= kRecordsPerKeyMax;
-  }
   const TrafficKeys& keys() const noexcept { return cipher_.keys(); }
 
  private:

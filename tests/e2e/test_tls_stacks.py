@@ -25,8 +25,8 @@ def outcome(request, tmp_path_factory):
             yield run_client(CLIENTS[client], proxy.address, pki.client_environment("client" if is_mutual else None))
 
 
-# Answered early, grpc-js at times reports its own write that came too late (INTERNAL "write after end") in place of the
-# status that it has got: that case is test_stacks.py's alone.
+# Over TLS grpc-js reports its own write that came too late (INTERNAL "write after end") in place of an early answer, also
+# where it calls a server of grpc-c++ without a proxy: that case is test_stacks.py's alone.
 @pytest.mark.parametrize("case", [case for case in CASES if case != "early_response"])
 def test_case(outcome, case):
     assert not outcome[case], outcome[case]

@@ -113,6 +113,8 @@ const Subject kSubjects[] = {
      [](const Snapshot& s) -> uint64_t { return s.limits.descriptors; }},
     {LimitId::kUpstreamResets, "limits.upstream_resets", "limits: {upstream_resets: @}",
      [](const Snapshot& s) -> uint64_t { return s.limits.upstream_resets; }},
+    {LimitId::kRecordsPerKey, "limits.records_per_key", "limits: {records_per_key: @}",
+     [](const Snapshot& s) -> uint64_t { return s.limits.records_per_key; }},
     {LimitId::kTicketRotation, "listeners[0].tls.tickets.rotate",
      "clusters: [{name: a, endpoints: [{address: '127.0.0.1:1'}]}]\nlisteners: [{address: '127.0.0.1:0', routes: "
      "[{cluster: a}], tls: {certificates: [{certificate: c, private_key: k}], tickets: {rotate: @}}}]",

