@@ -237,10 +237,9 @@ void Shard::on_recv(proxy::Connection* connection, const io::Completion& complet
   if (completion.has_buffer) buffers_->recycle(completion.buffer);
   Socket& socket = socket_of(*connection);
   if (!completion.has_more) socket.is_receiving = false;
-  // close_notify is an end like FIN. Behind a failure the connection closes already.
-  if (has_ended && !socket.is_dead && connection->state != proxy::ConnectionState::kClosing) {
-    return fail(*connection, socket, {});
-  }
+  // close_notify: its calls end, and it gets ours (RFC 8446 section 6.1). Behind a failure the connection closes
+  // already.
+  if (has_ended && !socket.is_dead) proxy_->lost(*connection, {}, now_ns_);
   if (completion.has_more) return;
   const bool is_record = completion.result == -EIO && socket.secured != nullptr && socket.secured->is_kernel_receive;
   if (is_record && !socket.is_dead) {

@@ -245,10 +245,10 @@ bool Shard::on_kernel_record(proxy::Connection& connection, Socket& socket) {
     // Nothing more is read of it.
     socket.is_dead = socket.is_dead || secured.has_said_end;
     advance_teardown(connection, socket);
-  } else {
-    fail(connection, socket, {});
+    return false;
   }
-  return false;
+  proxy_->lost(connection, {}, now_ns_);
+  return true;
 }
 
 // Before each flush. False: there is nothing left to send, or no way to.
@@ -319,7 +319,7 @@ bool Shard::receive_records(proxy::Connection& connection, Secured& secured, std
     if (opened.kind == tls::Opened::Kind::kBroken) {
       break_records(connection, secured, opened.alert,
                     fmt::format("a record is not in order ({})", tls::alert_name(static_cast<uint8_t>(opened.alert))));
-    } else if (opened.type == tls::ContentType::kData && !opened.plain.empty()) [[likely]] {
+    } else if (opened.type == tls::ContentType::kData && !opened.plain.empty() && secured.message.empty()) [[likely]] {
       secured.idle_records = 0;
       proxy_->receive(connection, opened.plain, now_ns_);
     } else {
@@ -329,10 +329,17 @@ bool Shard::receive_records(proxy::Connection& connection, Secured& secured, std
   return false;
 }
 
-// Everything that is not data.
+// Everything that is not data, or has no place.
 void Shard::receive_control(proxy::Connection& connection, Secured& secured, const tls::Opened& opened) {
   if (++secured.idle_records > Secured::kIdleRecordsMax) {
     return break_records(connection, secured, tls::Alert::kUnexpectedMessage, "too many records without data");
+  }
+  // RFC 8446 sections 5.1 and 5.4.
+  if (opened.type != tls::ContentType::kHandshake && !secured.message.empty()) {
+    return break_records(connection, secured, tls::Alert::kUnexpectedMessage, "a record within a handshake message");
+  }
+  if (opened.type != tls::ContentType::kData && opened.plain.empty()) {
+    return break_records(connection, secured, tls::Alert::kUnexpectedMessage, "an empty record that is not of data");
   }
   switch (opened.type) {
     case tls::ContentType::kData: return;
@@ -387,9 +394,18 @@ void Shard::receive_message(proxy::Connection& connection, Secured& secured, std
     secured.handshake.reset();
     return;
   }
-  // New keys begin with a record (RFC 8446 section 5.1).
-  if (message[0] != kHandshakeKeyUpdate || message.size() != 5 || message[4] > 1 || !is_last) {
+  if (message[0] != kHandshakeKeyUpdate) {
     return break_records(connection, secured, tls::Alert::kUnexpectedMessage, "a handshake message that has no place");
+  }
+  if (message.size() != 5 || message[4] > 1) {
+    const bool is_size = message.size() != 5;
+    return break_records(connection, secured, is_size ? tls::Alert::kDecodeError : tls::Alert::kIllegalParameter,
+                         "a malformed KeyUpdate");
+  }
+  // New keys begin with a record (RFC 8446 section 5.1).
+  if (!is_last) {
+    return break_records(connection, secured, tls::Alert::kUnexpectedMessage,
+                         "a KeyUpdate that does not end its record");
   }
   if (now_ns_ - secured.key_updates_since_ns >= Secured::kKeyUpdatesPeriod_ns) {
     secured.key_updates_since_ns = now_ns_;

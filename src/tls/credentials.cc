@@ -247,6 +247,10 @@ Expected<CredentialsRef<ServerCredentials>> ServerCredentials::create(const Serv
     SSL_CTX_set_ex_data(context.get(), kServerIndex, &server);
     SSL_CTX_set_ex_data(context.get(), kTicketsIndex, server.tickets_);
     SSL_CTX_set_tlsext_ticket_key_cb(context.get(), use_ticket_key);
+    // No longer than the keys are there that open them: a ticket's own and the next.
+    const auto ticket_life_s = static_cast<uint32_t>(options.ticket_rotation_ns / base::kSecond_ns);
+    SSL_CTX_set_timeout(context.get(), ticket_life_s);
+    SSL_CTX_set_session_psk_dhe_timeout(context.get(), ticket_life_s);
     const AlternativeNames names = alternative_names(leaf->get());
     ServedCertificate served;
     served.names = names.dns;

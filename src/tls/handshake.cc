@@ -58,17 +58,6 @@ bool find_cipher(const SSL_CIPHER* suite, Cipher& cipher) {
   }
 }
 
-std::string quoted_octets(std::span<const uint8_t> octets) {
-  std::string text;
-  for (const uint8_t octet : octets) {
-    if (octet >= 0x20 && octet < 0x7f)
-      text.push_back(static_cast<char>(octet));
-    else
-      text += fmt::format("\\x{:02x}", octet);
-  }
-  return text;
-}
-
 // What a peer speaks whose first octets are no record; five of them are known.
 Cleartext recognise_cleartext(std::string_view first) {
   if (first.starts_with("PRI *")) return Cleartext::kHttp2;
@@ -83,8 +72,8 @@ Cleartext recognise_cleartext(std::string_view first) {
 std::string describe_cleartext(Cleartext speech, std::string_view first) {
   if (speech == Cleartext::kHttp2) return "speaks HTTP/2 in cleartext";
   if (speech == Cleartext::kHttp1) return "speaks HTTP/1 in cleartext";
-  const auto* const octets = reinterpret_cast<const uint8_t*>(first.data());
-  return fmt::format("does not speak TLS (its first octets are \"{}\")", quoted_octets({octets, first.size()}));
+  // Escaped by whoever writes the line.
+  return fmt::format("does not speak TLS (its first octets are \"{}\")", first);
 }
 
 std::string describe_names(X509* certificate) {
@@ -197,18 +186,21 @@ Handshake::Progress Handshake::advance() {
   ERR_clear_error();
   const int result = SSL_do_handshake(ssl_);
   if (result == 1) return finish();
-  if (SSL_get_error(ssl_, result) == SSL_ERROR_WANT_READ) return Progress::kWantsInput;
-  return fail();
+  const int error = SSL_get_error(ssl_, result);
+  if (error == SSL_ERROR_WANT_READ) return Progress::kWantsInput;
+  return fail(error == SSL_ERROR_ZERO_RETURN);
 }
 
-// Says what went wrong in the words of an operator.
-Handshake::Progress Handshake::fail() {
+// Says what went wrong in the words of an operator. `is_end`: the peer has said close_notify.
+Handshake::Progress Handshake::fail(bool is_end) {
   const std::string_view peer = server_ ? "the client" : "it";
   const uint32_t code = ERR_peek_error();
   const int reason = ERR_GET_REASON(code);
   const bool is_tls_error = ERR_GET_LIB(code) == ERR_LIB_SSL;
   const long verdict = SSL_get_verify_result(ssl_);
-  if (is_tls_error && reason > kAlertReasonOffset) {
+  if (is_end) {
+    failure_ = describe_alert(SSL_AD_CLOSE_NOTIFY, server_ ? true : false);
+  } else if (is_tls_error && reason >= kAlertReasonOffset) {
     failure_ = describe_alert(static_cast<uint8_t>(reason - kAlertReasonOffset), server_ ? true : false);
   } else if (is_tls_error && reason == SSL_R_CERTIFICATE_VERIFY_FAILED && verdict != X509_V_OK) {
     failure_ = describe_verdict(verdict);

@@ -101,7 +101,7 @@ class Handshake {
   friend class LibraryStream;
   Handshake() = default;
   bool begin(ssl_st* ssl);
-  Progress fail();
+  Progress fail(bool is_end);
   Progress finish();
   bool take_keys();
   bool take_keys_12(Cipher cipher);

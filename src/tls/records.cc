@@ -133,6 +133,9 @@ bool RecordCipher::open(std::span<uint8_t> record, ContentType& type, std::span<
   ++keys_.sequence;
   plain = body.first(size);
   if (is_13) {
+    // Padding counts.
+    alert = Alert::kRecordOverflow;
+    if (size > kPlaintextSizeMax + 1) return false;
     // The type is the last octet that is not padding (RFC 8446 section 5.4).
     while (!plain.empty() && plain.back() == 0) plain = plain.first(plain.size() - 1);
     alert = Alert::kUnexpectedMessage;

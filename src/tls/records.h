@@ -28,6 +28,7 @@ enum class Alert : uint8_t {
   kUnexpectedMessage = 10,
   kBadRecordMac = 20,
   kRecordOverflow = 22,
+  kIllegalParameter = 47,
   kDecodeError = 50,
   kProtocolVersion = 70,
   kInternalError = 80,

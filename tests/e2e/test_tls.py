@@ -270,6 +270,20 @@ def test_no_compression_and_no_early_data(listening):
         assert b"Max Early Data: " not in run.stdout or b"Max Early Data: 0" in run.stdout
 
 
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+def test_tickets_live_as_long_as_their_keys(proxy, pki, served, tmp_path, version):
+    started = proxy(config=tls_config([served.address], pki.listener(tickets={"rotate": "1h"})))
+    session = tmp_path / "session"
+    with subprocess.Popen(["openssl", "s_client", "-connect", started.address, "-alpn", "h2", version, "-sess_out", session],
+                          stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
+        run.stdin.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\x04" + bytes(5))
+        run.stdin.flush()
+        wait_until(lambda: session.exists() and b"END SSL SESSION" in session.read_bytes(), "a ticket")
+        run.kill()
+    read = subprocess.run(["openssl", "sess_id", "-in", session, "-noout", "-text"], capture_output=True, check=True)
+    assert b"ticket lifetime hint: 3600 (seconds)" in read.stdout
+
+
 def test_no_renegotiation(listening):
     started = listening(certs.P256)
     run = s_client(started, "-tls1_2", sent=b"R\n")

@@ -89,12 +89,21 @@ def test_http1_inside_tls_is_told_what_to_say(proxy, pki, backend):
     logged(started, f"client 127.0.0.1 speaks HTTP/1 ('GET /shop'), listener {started.address} speaks HTTP/2 over TLS")
 
 
-def test_something_else_to_a_tls_listener(proxy, pki, backend):
+# {what comes first: what the log says behind "the client"}
+FIRST_OCTETS = {
+    b"SSH-2.0-x\r\n": 'does not speak TLS (its first octets are "SSH-2")',
+    b"\x80@\x01\x00\x02garbage": 'does not speak TLS (its first octets are "\\x80@\\x01\\x00\\x02")',
+    bytes([21, 3, 3, 0, 2, 1, 0]): "ended the handshake (TLS alert close_notify)",
+}
+
+
+@pytest.mark.parametrize("octets", FIRST_OCTETS, ids=bytes.hex)
+def test_something_else_to_a_tls_listener(proxy, pki, backend, octets):
     started = proxy(config=tls_config([backend.address], pki.listener()))
     with socket.create_connection(("127.0.0.1", started.port), timeout=LIMIT_S) as client:
-        client.sendall(b"SSH-2.0-x\r\n")
-        assert client.recv(100)[:1] == b"\x15", "an alert"
-    logged(started, 'client 127.0.0.1: TLS: the client does not speak TLS (its first octets are "SSH-2")')
+        client.sendall(octets)
+        assert client.recv(100)[:1] in (b"\x15", b""), "an alert, or the end"
+    logged(started, f"client 127.0.0.1: TLS: the client {FIRST_OCTETS[octets]}")
 
 
 def test_tls_to_a_cleartext_listener(proxy, backend, secure_channel):
