@@ -12,7 +12,7 @@ constexpr std::string_view kFaultTexts[] = {
     "a pseudo-field that is unknown, misplaced, repeated or of no valid value (RFC 9113 section 8.3)",
     "a pseudo-field is missing (RFC 9113 section 8.3)",
     "a field of HTTP/1 connections, or te in another sense than trailers (RFC 9113 section 8.2.2)",
-    "host repeated, or unlike :authority (RFC 9113 section 8.3.1)",
+    "host repeated, malformed or unlike :authority (RFC 9113 section 8.3.1)",
     "CONNECT with more or less than host and port (RFC 9113 section 8.5)",
     "content-length that is not one number (RFC 9110 section 8.6)",
     "content-length and DATA differ, or DATA where there is no content (RFC 9113 section 8.1.1)",

@@ -48,6 +48,19 @@ constexpr std::array<bool, 256> make_name_octets() noexcept {
 
 constexpr std::array<bool, 256> kNameOctets = make_name_octets();
 
+constexpr std::array<bool, 256> make_authority_octets() noexcept {
+  std::array<bool, 256> allowed{};
+  for (unsigned char c = 'a'; c <= 'z'; ++c) allowed[c] = allowed[c - 'a' + 'A'] = true;
+  for (unsigned char c = '0'; c <= '9'; ++c) allowed[c] = true;
+  for (const char c :
+       {'-', '.', '_', '~', '%', '!', '$', '&', '\'', '(', ')', '*', '+', ',', ';', '=', ':', '[', ']'}) {
+    allowed[static_cast<unsigned char>(c)] = true;
+  }
+  return allowed;
+}
+
+constexpr std::array<bool, 256> kAuthorityOctets = make_authority_octets();
+
 // True when an octet is below 0x20. Sixteen octets at a time; the last of them overlap those before.
 [[gnu::always_inline]] inline bool has_control_octet(std::string_view text) noexcept {
   using Octets [[gnu::vector_size(16)]] = unsigned char;
@@ -136,10 +149,15 @@ bool is_valid_path(std::string_view path) noexcept {
   return true;
 }
 
-// Without userinfo (section 8.3.1), and with a host (RFC 9110 section 4.2.1: else it is to be rejected). Whether the
-// host is one is the endpoint's to say: some clients name a socket's path here.
+// What host and port are written in (RFC 3986 section 3.2), so no userinfo (section 8.3.1). Clients of Unix sockets
+// name their path here, escaped.
+bool is_authority_text(std::string_view text) noexcept {
+  return std::ranges::all_of(text, [](char c) { return kAuthorityOctets[static_cast<unsigned char>(c)]; });
+}
+
+// It has a host (RFC 9110 section 4.2.1: else it is to be rejected).
 bool is_valid_authority(std::string_view authority) noexcept {
-  return !authority.empty() && authority.front() != ':' && authority.find('@') == std::string_view::npos;
+  return !authority.empty() && authority.front() != ':' && is_authority_text(authority);
 }
 
 }  // namespace
@@ -166,6 +184,7 @@ bool is_valid_meaning(KnownName name, std::string_view value) noexcept {
     // https on a cleartext connection, and nothing here depends on it.
     case KnownName::kScheme: return value == "http" || value == "https";
     case KnownName::kAuthority: return is_valid_authority(value);
+    case KnownName::kHost: return is_authority_text(value);  // an empty one stands for no authority (RFC 9110, 7.2)
     case KnownName::kPath: return is_valid_path(value);
     case KnownName::kStatus: return parse_status(value) != 0;
     case KnownName::kTe: return value == "trailers";

@@ -101,7 +101,7 @@ Fault fault_of(Meaning meaning) noexcept {
 bool is_allowed(MessageKind kind, const Field& field, Meaning meaning, MessageHead& head) noexcept {
   switch (meaning) {
     case Meaning::kContentLength: return kind == MessageKind::kTrailers || parse_content_length(field.value(), head);
-    case Meaning::kHost: return kind != MessageKind::kRequest || head.host == 0;
+    case Meaning::kHost: return kind != MessageKind::kRequest || (head.host == 0 && has_valid_meaning(field));
     case Meaning::kRestricted: return kind == MessageKind::kRequest && has_valid_meaning(field);
     case Meaning::kForeign: return false;
     case Meaning::kUnknown: return !field.name().starts_with(':');  // no other pseudo-fields exist

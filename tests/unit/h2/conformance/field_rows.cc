@@ -205,6 +205,28 @@ void add_requests(std::vector<Row>& rows) {
   request(":authority that is a port alone", request_but(":authority", ":8080"), false);
   request(":authority that is empty, and host", request_but(":authority", "", {{"host", "a.example"}}), false);
   request(":authority of a socket's path, escaped", request_but(":authority", "%2Frun%2Fa.sock"), true);
+  constexpr std::pair<const char*, const char*> kNoAuthorities[] = {
+      {"a path", "a.example/b"},
+      {"a query", "a.example?b"},
+      {"a fragment", "a.example#b"},
+      {"a space", "a example"},
+      {"a backslash", "a.example\\"},
+      {"quotes", "\"a.example\""},
+      {"a bracket", "a<b"},
+      {"a tab", "a\tb"},
+      {"octet 0x01", "a\x01"},
+      {"octet 0x7f", "a\x7f"},
+      {"octets 0xff 0xfe", "\xff\xfe"},
+      {"a brace", "a{b"},
+      {"a bar", "a|b"},
+      {"a circumflex", "a^b"},
+      {"a grave accent", "a`b"},
+  };
+  for (const auto& [what, host] : kNoAuthorities) {
+    request(std::string(":authority with ") + what, request_but(":authority", host), false);
+    request(std::string("host with ") + what, request_without(":authority", {{"host", host}}), false);
+  }
+  request(":authority with all that one may have", request_but(":authority", "A.z-0_9~%41!$&'()*+,;=:1"), true);
   request("host equal to :authority", request_with({{"host", "a.example"}}), true);
   request("host in other letters than :authority", request_with({{"host", "A.Example"}}), true);
   request("host with the scheme's port", request_with({{"host", "a.example:80"}}), true);
