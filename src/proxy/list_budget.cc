@@ -48,6 +48,16 @@ void Proxy::refuse_for_lists(Exchange& exchange) {
   reset_downstream(exchange, h2::ErrorCode::kRefusedStream);
 }
 
+// Of a call that an endpoint has, or will have: its reset is what servers bound, on a connection that all clients share
+// (limits.upstream_resets). So it counts as one that came early.
+void Proxy::refuse_for_trailers(Exchange& exchange, uint64_t now_ns) {
+  Connection& client = *exchange.downstream;
+  client.h2.charge_early_reset();
+  client.h2.charge_refusal();
+  end_with(exchange, grpc::Status::kResourceExhausted, LocalReason::kMemory,
+           "the header lists of the client's calls are too large together (limits.connection_headers)", now_ns);
+}
+
 void Proxy::release_own_list(HeaderList& list, const Exchange& exchange) noexcept {
   const uint32_t charge = list.charge();
   list_bytes_ -= charge;

@@ -293,6 +293,7 @@ class Proxy {
   }
   bool keep_large_list(HeaderList& list, Exchange& exchange, const h2::Event& event, uint64_t now_ns);
   void refuse_for_lists(Exchange& exchange);
+  void refuse_for_trailers(Exchange& exchange, uint64_t now_ns);
   bool has_room_for_list(Exchange& exchange, uint64_t now_ns);
   void release_list(HeaderList& list, const Exchange& exchange) noexcept {
     list.release_shared(memory_);

@@ -497,9 +497,7 @@ void Proxy::on_request_trailers(Exchange& exchange, const h2::Event& event, uint
   if (event.shared != nullptr) {
     exchange.trailers.share(*event.shared);
   } else if (!keep_list(exchange.trailers, exchange, event, now_ns)) {
-    return end_with(exchange, grpc::Status::kResourceExhausted, LocalReason::kMemory,
-                    "the header lists of the client's calls are too large together (limits.connection_headers)",
-                    now_ns);
+    return refuse_for_trailers(exchange, now_ns);
   }
   h2::Stream* stream = exchange.upstream_stream;
   if (stream == nullptr || stream->is_reset) return;  // waiting: the attempt will send them

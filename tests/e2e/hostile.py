@@ -88,6 +88,13 @@ def hpack_bomb_below_limits():
     return HELLO + call(1, REQUEST + CREDENTIAL, True), (call(i, REQUEST + b"\xbe" * 16, True) for i in ids() if i > 1)
 
 
+def trailer_bomb():
+    """The same lists, behind a message."""
+    return (HELLO + call(1) + frame(HEADERS, END_HEADERS | END_STREAM, 1, CREDENTIAL),
+            (call(i) + frame(DATA, 0, i, MESSAGE) + frame(HEADERS, END_HEADERS | END_STREAM, i, b"\xbe" * 16)
+             for i in ids() if i > 1))
+
+
 def credential_bomb():
     """Lists that are much too large, of that field."""
     return HELLO + call(1, REQUEST + CREDENTIAL, True), (call(i, REQUEST + b"\xbe" * 16_000, True) for i in ids() if i > 1)
@@ -191,7 +198,7 @@ ATTACKS = {made.__name__: (made, reads) for made, reads in (
     (rapid_reset, True), (later_resets, True), (window_update_of_zero, True), (data_behind_the_end, True),
     (priority_of_wrong_length, True),
     (continuation_flood, True), (empty_continuations, True), (block_without_end, True), (hpack_bomb, True),
-    (hpack_bomb_below_limits, True), (credential_bomb, True),
+    (hpack_bomb_below_limits, True), (trailer_bomb, True), (credential_bomb, True),
     (many_cheap_fields, True), (large_fields, True), (integer_without_end, True), (table_churn, True),
     (no_window, True), (dripped_window, True), (ping_flood, True), (ping_flood_with_a_call, False),
     (settings_flood, False), (many_settings, True), (priority_flood, True), (empty_data, True), (data_in_octets, True),

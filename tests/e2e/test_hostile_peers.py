@@ -53,6 +53,7 @@ STOPPED_BY = {
     "block_without_end": "limits.header_timeout",
     "hpack_bomb": "limits.header_list",
     "hpack_bomb_below_limits": "limits.connection_headers",
+    "trailer_bomb": "limits.connection_headers",
     "credential_bomb": "limits.header_list",
     "many_cheap_fields": "limits.header_fields",
     "large_fields": "limits.field",

@@ -260,6 +260,22 @@ TEST_F(ListBudget, TrailersCount) {
   rig->run();
 }
 
+// Each such call is reset at the endpoint, on the connection that others share: few of them get there.
+TEST_F(ListBudget, WhoseTrailersAreRefusedAgainAndAgainIsCutOff) {
+  build(kListBytes);
+  Link& client = add_attacker();
+  connect();
+  const uint32_t budget = rig->snapshot.limits.early_resets;
+  for (uint32_t id = 3; id < 2 * budget + 100 && find(client) != nullptr; id += 2) {
+    rig->say(client,
+             h2::wire::headers(id, start(), false) + h2::wire::headers(id, std::string(kReferences, '\xbe'), true));
+  }
+  EXPECT_EQ(find(client), nullptr);
+  EXPECT_EQ(hits(h2::LimitKind::kEarlyResets), 1u);
+  EXPECT_EQ(hits(h2::LimitKind::kConnectionHeaders), budget + 1) << "the first list fits";
+  EXPECT_EQ(rig->proxy->counters().upstream_connections, 1u) << "nobody else has noticed";
+}
+
 // A client that goes on and on gets no more than its resets.
 TEST_F(ListBudget, WhoIsRefusedAgainAndAgainIsCutOff) {
   build(kListBytes, 512 << 20, 30);
