@@ -20,10 +20,19 @@ constexpr uint64_t kDrainPing_ns = base::kSecond_ns;
 constexpr uint64_t kLinger_ns = base::kSecond_ns;
 constexpr uint64_t kDrainPingPayload = 0x647261696e;
 
-uint32_t stream_slots(const config::Snapshot& snapshot) {
-  // Every exchange has two streams; the sum of what all connections may open is never needed at once.
-  const uint64_t wanted = uint64_t{snapshot.limits.connections} * 2 * 64;
-  return static_cast<uint32_t>(std::min<uint64_t>(wanted, 4'000'000));
+// The sum of what many connections may open is never needed at once; of few it may be, and then no client takes the
+// slots of another.
+uint32_t exchange_slots(const config::Limits& limits) {
+  constexpr uint64_t kFewConnections = 1024;
+  constexpr uint64_t kCallsOfMany = 64;
+  const uint64_t few = std::min<uint64_t>(limits.connections, kFewConnections);
+  const uint64_t wanted =
+      few * limits.streams + (limits.connections - few) * std::min<uint64_t>(limits.streams, kCallsOfMany);
+  return static_cast<uint32_t>(std::min<uint64_t>(wanted, 2'000'000));
+}
+// Every exchange has two.
+uint32_t stream_slots(const config::Limits& limits) {
+  return 2 * exchange_slots(limits);
 }
 
 }  // namespace
@@ -34,10 +43,10 @@ Proxy::Proxy(const config::Snapshot& snapshot, const ProxyOptions& options, uint
       downstream_limits_(h2_limits(snapshot.limits, h2::Role::kServer)),
       upstream_limits_(h2_limits(snapshot.limits, h2::Role::kClient)),
       prng_(options.seed),
-      memory_(prng_.next(), stream_slots(snapshot), kInternedBytesMax),
+      memory_(prng_.next(), stream_slots(snapshot.limits), kInternedBytesMax),
       timers_(now_ns),
       connections_(snapshot.limits.connections + 65'536),
-      exchanges_(stream_slots(snapshot) / 2),
+      exchanges_(exchange_slots(snapshot.limits)),
       replay_{memory_.blocks, snapshot.limits.replay_total_bytes},
       memory_budget_(snapshot.shards.memory_bytes / std::max(options.shards, 1u)),
       message_bytes_max_(snapshot.limits.message_bytes) {

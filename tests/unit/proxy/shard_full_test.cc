@@ -13,7 +13,10 @@ uint64_t shard_full_count(const Rig& rig) {
   return rig.proxy->counters().local_replies[static_cast<size_t>(LocalReason::kShardFull)];
 }
 
-// The smallest pools there are: they follow from the number of connections.
+// Slots that are left to calls.
+constexpr uint32_t kLeft = 64;
+
+// Pools that follow from the number of connections and of their streams.
 config::Snapshot small_snapshot() {
   config::Snapshot snapshot = Rig::plain_snapshot(1);
   snapshot.limits.connections = 1;
@@ -24,7 +27,16 @@ config::Snapshot small_snapshot() {
 
 class ShardFull : public testing::Test {
  protected:
-  ShardFull() : client(rig.add_client()) { rig.connects = false; }
+  ShardFull() : client(rig.add_client()) {
+    rig.connects = false;
+    // Both pools are as large as what the clients may open: somebody else holds the rest.
+    while (exchange_slots() > kLeft) held.emplace_back(rig.proxy->exchanges().create())->is_finished = true;
+    while (stream_slots() > 2 * kLeft) held_streams.push_back(rig.proxy->memory().streams.create());
+  }
+  ~ShardFull() override {
+    for (Exchange* const exchange : held) rig.proxy->exchanges().destroy(*exchange);
+    for (h2::Stream* const stream : held_streams) rig.proxy->memory().streams.destroy(*stream);
+  }
 
   std::vector<int32_t> calls(uint32_t count) {
     std::vector<int32_t> ids;
@@ -34,7 +46,9 @@ class ShardFull : public testing::Test {
     rig.run();
     return ids;
   }
-  uint32_t exchange_slots() const { return rig.proxy->exchanges().capacity(); }
+  uint32_t exchange_slots() const { return rig.proxy->exchanges().capacity() - rig.proxy->exchanges().live_count(); }
+  uint32_t stream_slots() const { return capacity_of_streams() - rig.proxy->memory().streams.live_count(); }
+  uint32_t capacity_of_streams() const { return rig.proxy->memory().streams.capacity(); }
   void expect_refused(int32_t id) {
     EXPECT_TRUE(client.peer->messages.at(id).is_closed);
     EXPECT_EQ(client.peer->messages.at(id).close_code, uint32_t{NGHTTP2_REFUSED_STREAM});
@@ -43,11 +57,32 @@ class ShardFull : public testing::Test {
 
   Rig rig{small_snapshot()};
   Link& client;
+  std::vector<Exchange*> held;
+  std::vector<h2::Stream*> held_streams;
 };
+
+// Of few clients each may have all the calls that limits.streams says, whatever the others have.
+TEST(ShardSlots, FewClientsDoNotTakeThemFromEachOther) {
+  for (const uint32_t streams : {1u, 256u, 1000u}) {
+    config::Snapshot snapshot = Rig::plain_snapshot(1);
+    snapshot.limits.connections = 4;
+    snapshot.limits.streams = streams;
+    Rig rig(snapshot);
+    EXPECT_EQ(rig.proxy->exchanges().capacity(), 4 * streams);
+    EXPECT_EQ(rig.proxy->memory().streams.capacity(), 2 * 4 * streams);
+  }
+  config::Snapshot snapshot = Rig::plain_snapshot(1);
+  snapshot.limits.connections = 20'000;
+  snapshot.limits.streams = 256;
+  EXPECT_EQ(Rig(snapshot).proxy->exchanges().capacity(), 1024u * 256 + 18'976 * 64);
+  snapshot.limits.connections = 1'000'000;
+  snapshot.limits.streams = 65'536;
+  EXPECT_EQ(Rig(snapshot).proxy->exchanges().capacity(), 2'000'000u);
+}
 
 TEST_F(ShardFull, WithoutAnExchangeSlotTheCallIsRefused) {
   // They wait for a connection, so that each has one stream and there is a stream for one more.
-  const auto ids = calls(exchange_slots());
+  const auto ids = calls(kLeft);
   EXPECT_EQ(shard_full_count(rig), 0u) << "at the limit";
   const auto refused = calls(2);
   for (const int32_t id : refused) expect_refused(id);
@@ -68,10 +103,10 @@ TEST_F(ShardFull, WithoutAnExchangeSlotTheCallIsRefused) {
 }
 
 TEST_F(ShardFull, WithoutAStreamSlotTowardsTheClientTheCallIsRefused) {
-  const auto ids = calls(exchange_slots());
+  const auto ids = calls(kLeft);
   rig.connect(rig.wanted.at(0));
   rig.run();
-  ASSERT_EQ(rig.proxy->memory().streams.live_count(), rig.proxy->memory().streams.capacity());
+  ASSERT_EQ(stream_slots(), 0u);
   const auto refused = calls(1);
   expect_refused(refused[0]);
   EXPECT_EQ(rig.proxy->counters().requests, ids.size());
@@ -80,23 +115,23 @@ TEST_F(ShardFull, WithoutAStreamSlotTowardsTheClientTheCallIsRefused) {
   }
   rig.run();
   for (const int32_t id : ids) EXPECT_EQ(value_of(client.peer->messages.at(id).trailers, "grpc-status"), "0");
-  EXPECT_EQ(rig.proxy->exchanges().live_count(), 0u);
-  EXPECT_EQ(rig.proxy->memory().streams.live_count(), 0u);
+  EXPECT_EQ(exchange_slots(), kLeft);
+  EXPECT_EQ(stream_slots(), 2 * kLeft);
 }
 
 TEST_F(ShardFull, WithoutAStreamSlotTowardsTheEndpointTheCallIsToldSo) {
   const auto ids = calls(2);
   // Each exchange has room for both its streams, so that only slots that somebody else holds can run out here.
   h2::StreamPool& streams = rig.proxy->memory().streams;
-  std::vector<h2::Stream*> held;
-  while (streams.capacity() - streams.live_count() > 1) held.push_back(streams.create());
+  std::vector<h2::Stream*> further;
+  while (stream_slots() > 1) further.push_back(streams.create());
   rig.connect(rig.wanted.at(0));
   rig.run();
   EXPECT_EQ(Rig::calls(rig.upstream(0)).size(), 1u);
   EXPECT_EQ(shard_full_count(rig), 1u);
   EXPECT_EQ(value_of(client.peer->messages.at(ids[1]).headers, "grpc-status"), "14");
   EXPECT_EQ(value_of(client.peer->messages.at(ids[1]).headers, "grpc-message"), "no stream slot is free");
-  for (h2::Stream* stream : held) streams.destroy(*stream);
+  for (h2::Stream* stream : further) streams.destroy(*stream);
   calls(1);
   EXPECT_EQ(Rig::calls(rig.upstream(0)).size(), 2u);
 }
