@@ -136,6 +136,8 @@ class Connection {
   bool has_received_settings() const noexcept { return has_received_settings_; }
   // The peer has begun a frame or a header block and not ended it.
   bool is_inside_frame() const noexcept { return !partial_.is_empty() || block_stream_id_ != 0; }
+  // … and that is when it began: of a block its first frame.
+  uint64_t unended_since_ns() const noexcept { return unended_since_ns_; }
   bool has_sent_goaway() const noexcept { return has_sent_goaway_; }
   bool has_received_goaway() const noexcept { return has_received_goaway_; }
   bool has_used_all_ids() const noexcept { return next_stream_id_ > kStreamIdMax; }
@@ -322,6 +324,7 @@ class Connection {
   uint32_t block_stream_id_ = 0;  // 0: none
   bool block_end_stream_ = false;
   uint32_t block_frames_ = 0;
+  uint64_t unended_since_ns_ = 0;  // when what is_inside_frame() says began; of no meaning where it says no
 
   uint32_t reply_bytes_ = 0;      // in output_, written while receiving
   uint32_t replies_ = 0;          // of these, the frames that answer one of the peer's

@@ -161,6 +161,7 @@ const uint8_t* Connection::receive_frame(const uint8_t* p, const uint8_t* end) {
 }
 
 void Connection::stash(const uint8_t* p, const uint8_t* end) {
+  if (block_stream_id_ == 0) unended_since_ns_ = memory_->now_ns;
   partial_.append(memory_->blocks, {p, static_cast<size_t>(end - p)});
 }
 
@@ -180,7 +181,10 @@ void Connection::receive_stashed(const uint8_t*& p, const uint8_t* end) {
   auto* copy = reinterpret_cast<uint8_t*>(memory_->arena.allocate(size));
   std::memcpy(copy, partial_.data(), size);
   partial_.release(memory_->blocks);
+  // A block that it begins has begun with it.
+  const uint64_t since_ns = unended_since_ns_;
   receive_frame(copy, copy + size);
+  unended_since_ns_ = since_ns;
 }
 
 // PRIORITY of a wrong length is an error of its stream (section 6.3). One that is idle must not be reset, so that the
@@ -329,6 +333,7 @@ void Connection::on_headers(FrameHeader header, const uint8_t* payload) {
   block_stream_id_ = header.stream_id;
   block_end_stream_ = header.has(kFlagEndStream);
   block_frames_ = 0;
+  unended_since_ns_ = memory_->now_ns;
   if (fragment.empty() && !charge(LimitKind::kEmptyFrames, empty_frames_, limits_.empty_frames)) return;
   header_block_.append(memory_->blocks, fragment);
 }

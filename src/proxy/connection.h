@@ -75,7 +75,6 @@ struct Connection : DirtyLink, OwnedTimer {
   uint64_t list_bytes = 0;  // of large header lists that are kept for its calls
   bool is_list_limit_told = false;
   uint64_t ends_ns = 0;          // when it is old (limits.connection_age)
-  uint64_t frame_since_ns = 0;   // when a frame was begun that is not ended; 0: none
   Listener* listener = nullptr;  // of the same shard
   std::string client_text;       // the client's address, as logs and x-forwarded-for show it
   base::ByteQueue first_bytes;   // what has come in state kUnrecognised, where it came in pieces

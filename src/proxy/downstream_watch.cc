@@ -41,15 +41,22 @@ void Proxy::end_silent(Connection& connection, uint64_t now_ns) {
 }
 
 // A frame, or a header block, was begun and not ended: by the time limits.header_timeout has passed it must be.
-void Proxy::watch_frame(Connection& connection, uint64_t now_ns) {
-  if (connection.frame_since_ns != 0) return;
-  connection.frame_since_ns = now_ns;
+void Proxy::watch_frame(Connection& connection) {
+  look_by(connection, frame_due_ns(connection));
+}
+
+void Proxy::look_by(Connection& connection, uint64_t due_ns) {
   // The timer of a drain comes within a second and looks here behind it.
   if (connection.awaits_drain_ping || !connection.h2.has_received_settings()) return;
-  const uint64_t due_ns = now_ns + snapshot_.limits.header_timeout_ns;
+  if (due_ns == base::kNever_ns || connection.state == ConnectionState::kClosing) return;
   if (!connection.is_armed() || connection.deadline_tick * base::TimerWheel::kTick_ns > due_ns) {
     timers_.arm(connection, due_ns);
   }
+}
+
+uint64_t Proxy::frame_due_ns(const Connection& connection) const noexcept {
+  if (!connection.h2.is_inside_frame()) return base::kNever_ns;
+  return connection.h2.unended_since_ns() + snapshot_.limits.header_timeout_ns;
 }
 
 // Ends the connection, or finds when to look again.
@@ -60,7 +67,7 @@ void Proxy::watch_downstream(Connection& connection, uint64_t now_ns) {
     if (now_ns < due_ns) return timers_.arm(connection, due_ns);
     return end_overdue(connection, h2::LimitKind::kPrefaceTimeout, "no SETTINGS came in time", now_ns);
   }
-  if (connection.frame_since_ns != 0 && now_ns >= connection.frame_since_ns + limits.header_timeout_ns) {
+  if (now_ns >= frame_due_ns(connection)) {
     return end_overdue(connection, h2::LimitKind::kHeaderTimeout, "a frame was not ended in time", now_ns);
   }
   if (limits.stall_timeout_ns != 0) reset_stalled_of(connection, now_ns);
@@ -88,7 +95,7 @@ uint64_t Proxy::next_look_ns(const Connection& connection, uint64_t now_ns) cons
     const uint64_t since_ns = connection.h2.stream_count() == 0 ? connection.received_ns : now_ns;
     due_ns = std::min(due_ns, since_ns + limits.idle_timeout_ns);
   }
-  if (connection.frame_since_ns != 0) due_ns = std::min(due_ns, connection.frame_since_ns + limits.header_timeout_ns);
+  due_ns = std::min(due_ns, frame_due_ns(connection));
   if (limits.stall_timeout_ns != 0) due_ns = std::min(due_ns, now_ns + limits.stall_timeout_ns / kStallLooks + 1);
   return due_ns;
 }

@@ -119,11 +119,8 @@ void Proxy::receive(Connection& connection, std::span<const uint8_t> bytes, uint
   if (connection.h2.has_failed()) [[unlikely]]
     return on_connection_failed(connection, now_ns);
   if (!connection.h2.output().is_empty() || connection.h2.wants_gather()) mark(connection);
-  if (!connection.h2.is_inside_frame()) [[likely]] {
-    connection.frame_since_ns = 0;
-  } else if (!connection.is_upstream()) {
-    watch_frame(connection, now_ns);
-  }
+  if (connection.h2.is_inside_frame() && !connection.is_upstream()) [[unlikely]]
+    watch_frame(connection);
   if (connection.state == ConnectionState::kDraining) [[unlikely]]
     close_if_drained(connection, now_ns);
 }

@@ -184,7 +184,9 @@ class Proxy {
   uint64_t age_limit_ns() noexcept;
   void begin_watch(Connection& connection, uint64_t now_ns);
   void end_silent(Connection& connection, uint64_t now_ns);
-  void watch_frame(Connection& connection, uint64_t now_ns);
+  void watch_frame(Connection& connection);
+  void look_by(Connection& connection, uint64_t due_ns);
+  uint64_t frame_due_ns(const Connection& connection) const noexcept;
   void watch_downstream(Connection& connection, uint64_t now_ns);
   void watch_further(Connection& connection, uint64_t now_ns);
   uint64_t next_look_ns(const Connection& connection, uint64_t now_ns) const noexcept;

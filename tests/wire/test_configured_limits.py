@@ -1,13 +1,15 @@
-"""limits.streams and the windows, set by the file: what each side is told, and what happens at their edges."""
+"""Limits that the file sets: what each side is told, what happens at their edges, and what does not."""
+
+import time
 
 import pytest
 from h2.errors import ErrorCodes
 from h2.settings import SettingCodes
-from hyperframe.frame import SettingsFrame, WindowUpdateFrame
+from hyperframe.frame import GoAwayFrame, PingFrame, SettingsFrame, WindowUpdateFrame
 
 from rawh2 import RESPONSE_HEADERS, echo, raw_frame, request_headers
 
-DATA, END_STREAM = 0, 1
+DATA, PING, END_STREAM = 0, 6, 1
 
 
 def configured(backend, **limits):
@@ -91,3 +93,25 @@ def test_connection_window(proxy, loop, backend, window):
     for peer in (client, backend.connections[0]):
         updates = [frame.window_increment for frame in peer.frames_of(WindowUpdateFrame) if frame.stream_id == 0]
         assert updates == ([window - 65535] if window > 65535 else [])
+
+
+def test_header_timeout_of_frames_that_reads_cut(proxy, loop, backend):
+    """A slow line ends every read inside a frame; each frame is whole within a round trip."""
+    timeout_s = 0.4
+    client = loop.client(proxy(config=configured(backend, header_timeout="400ms")))
+    upload = client.start_request(request_headers(), end_stream=False)
+    loop.settle(client)
+    pings = [raw_frame(PING, 0, 0, b"%08d" % number) for number in range(2)]
+    client.send_raw(pings[0][:5])
+    answered = len(client.frames_of(PingFrame))
+    end = time.monotonic() + 2.5 * timeout_s
+    while time.monotonic() < end:
+        begun = time.monotonic()
+        client.send_raw(pings[0][5:] + pings[1][:5])
+        pings.reverse()
+        answered += 1
+        loop.until(lambda: len(client.frames_of(PingFrame)) >= answered, "the answer to what was ended")
+    assert not client.frames_of(GoAwayFrame) and not upload.is_over
+    # The last one is not ended.
+    loop.until(lambda: client.frames_of(GoAwayFrame), "the end")
+    assert time.monotonic() - begun > 0.9 * timeout_s

@@ -136,6 +136,38 @@ TEST_F(DownstreamWatch, FramesInPiecesAreFine) {
   EXPECT_EQ(hits(h2::LimitKind::kHeaderTimeout), 0u);
 }
 
+// Every read ends inside a frame, and another each time.
+TEST_F(DownstreamWatch, FramesThatReadsCutAreFine) {
+  Link& client = add_client();
+  const std::string ping = h2::wire::ping("12345678");
+  feed(client, ping.substr(0, 5));
+  for (int i = 0; i < 20; ++i) {
+    rig.pass(30 * kMs);
+    feed(client, ping.substr(5) + ping.substr(0, 5));
+  }
+  EXPECT_EQ(connection_of(client).state, ConnectionState::kOpen);
+  EXPECT_EQ(hits(h2::LimitKind::kHeaderTimeout), 0u);
+  rig.pass(68 * kMs);
+  EXPECT_EQ(connection_of(client).state, ConnectionState::kOpen);
+  rig.pass(5 * kMs);
+  EXPECT_TRUE(is_closed(client.handle)) << "the last of them";
+}
+
+TEST_F(DownstreamWatch, ABlockBeginsWithTheFirstOctetOfItsFirstFrame) {
+  const std::string headers = h2::wire::frame(h2::FrameType::kHeaders, 0, 1, "\x82");
+  const std::string more = h2::wire::frame(h2::FrameType::kContinuation, 0, 1, "\x82");
+  Link& client = add_client();
+  feed(client, headers.substr(0, 3));
+  for (const std::string& next : {headers.substr(3) + more.substr(0, 3), more.substr(3)}) {
+    rig.pass(30 * kMs);
+    feed(client, next);
+  }
+  rig.pass(8 * kMs);
+  EXPECT_FALSE(is_closed(client.handle));
+  rig.pass(5 * kMs);
+  EXPECT_TRUE(is_closed(client.handle));
+}
+
 TEST_F(DownstreamWatch, AnIdleClientIsAskedToGo) {
   Link& client = add_client();
   call(client);
