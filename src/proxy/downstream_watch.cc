@@ -45,6 +45,11 @@ void Proxy::watch_frame(Connection& connection) {
   look_by(connection, frame_due_ns(connection));
 }
 
+// Its SETTINGS are there, whatever of preface_timeout is left.
+void Proxy::watch_open(Connection& connection, uint64_t now_ns) {
+  look_by(connection, next_look_ns(connection, now_ns));
+}
+
 void Proxy::look_by(Connection& connection, uint64_t due_ns) {
   // The timer of a drain comes within a second and looks here behind it.
   if (connection.awaits_drain_ping || !connection.h2.has_received_settings()) return;

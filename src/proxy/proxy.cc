@@ -173,6 +173,8 @@ void Proxy::on_connection_event(Connection& connection, const h2::Event& event, 
         if (connection.h2.can_open_stream()) greeted(connection, now_ns);
       } else if (connection.is_upstream()) {
         serve_waiting(*connection.endpoint, now_ns);
+      } else {
+        watch_open(connection, now_ns);
       }
       break;
     case h2::EventKind::kPingAck:

@@ -185,6 +185,7 @@ class Proxy {
   void begin_watch(Connection& connection, uint64_t now_ns);
   void end_silent(Connection& connection, uint64_t now_ns);
   void watch_frame(Connection& connection);
+  void watch_open(Connection& connection, uint64_t now_ns);
   void look_by(Connection& connection, uint64_t due_ns);
   uint64_t frame_due_ns(const Connection& connection) const noexcept;
   void watch_downstream(Connection& connection, uint64_t now_ns);

@@ -115,3 +115,10 @@ def test_header_timeout_of_frames_that_reads_cut(proxy, loop, backend):
     # The last one is not ended.
     loop.until(lambda: client.frames_of(GoAwayFrame), "the end")
     assert time.monotonic() - begun > 0.9 * timeout_s
+
+
+def test_connection_age_below_preface_timeout(proxy, loop, backend):
+    begun = time.monotonic()
+    client = loop.client(proxy(config=configured(backend, connection_age="200ms", preface_timeout="30s")))
+    loop.until(lambda: client.frames_of(GoAwayFrame), "the invitation to go")
+    assert time.monotonic() - begun < 10

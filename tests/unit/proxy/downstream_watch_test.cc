@@ -168,6 +168,28 @@ TEST_F(DownstreamWatch, ABlockBeginsWithTheFirstOctetOfItsFirstFrame) {
   EXPECT_TRUE(is_closed(client.handle));
 }
 
+TEST_F(DownstreamWatch, AShortLimitDoesNotWaitForALongOne) {
+  rig.snapshot.limits.preface_timeout_ns = 5000 * kMs;
+  Link& idle = add_client();
+  rig.pass(205 * kMs);
+  EXPECT_EQ(hits(h2::LimitKind::kIdleTimeout), 1u);
+  rig.snapshot.limits.idle_timeout_ns = 0;
+  Link& old = add_client();
+  call(old);
+  rig.pass(1110 * kMs, 5 * kMs);
+  EXPECT_EQ(hits(h2::LimitKind::kConnectionAge), 1u);
+  // Their SETTINGS come later than their prefaces.
+  rig.snapshot.limits.connection_age_ns = 100 * kMs;
+  Link& slow = *rig.add_raw_client();
+  rig.say(slow, h2::kPreface);
+  rig.pass(150 * kMs);
+  EXPECT_EQ(hits(h2::LimitKind::kConnectionAge), 1u);
+  rig.say(slow, h2::wire::settings());
+  rig.pass(3 * kMs);
+  EXPECT_EQ(hits(h2::LimitKind::kConnectionAge), 2u);
+  EXPECT_TRUE(is_closed(idle.handle));
+}
+
 TEST_F(DownstreamWatch, AnIdleClientIsAskedToGo) {
   Link& client = add_client();
   call(client);
