@@ -157,8 +157,8 @@ inline constexpr std::array kLimits = {
     Limit{LimitId::kPriorities, "limits.priorities", Unit::kCount, 100, 1, 1'000'000, "", false,
           "PRIORITY frames beyond one a stream (CVE-2019-9513); they are ignored."},
     Limit{LimitId::kResets, "limits.resets", Unit::kCount, 1000, 30, 10'000'000, "", false,
-          "Calls of a client connection that end by a reset which the client sends or causes (CVE-2023-44487, "
-          "CVE-2025-8671). All of it comes back in 30 s."},
+          "Calls of a client connection that a reset which the client sends or causes ends before their response has "
+          "(CVE-2023-44487, CVE-2025-8671). All of it comes back in 30 s."},
     Limit{LimitId::kEarlyResets, "limits.early_resets", Unit::kCount, 200, 10, 10'000'000, "", false,
           "Of these, calls without a response that were reset within a second or for a broken rule. All of it comes "
           "back in 10 s."},
@@ -219,8 +219,8 @@ inline constexpr std::array kLimits = {
           "for endpoints and log files."},
     Limit{LimitId::kUpstreamResets, "limits.upstream_resets", Unit::kCount, 500, 30, 10'000'000, "", false,
           "Calls reset on one connection to an endpoint, which all clients share: servers end one for too many "
-          "(nghttp2: 1000, and 33 a second). At three quarters another takes its place, beyond it resets wait. All of "
-          "it comes back in 30 s."},
+          "(nghttp2: 1000, and 33 a second). Behind the response one counts half. At three quarters another connection "
+          "takes its place, beyond it resets wait. All of it comes back in 30 s."},
     Limit{LimitId::kRecordsPerKey, "limits.records_per_key", Unit::kCount, 8'388'608, 1'000, 16'777'216, "", false,
           "TLS records that we seal under one key; RFC 8446 section 5.5 allows AES-GCM 2^24.5. Then new keys follow, "
           "or, with TLS 1.2, another connection; at twice as many that one ends. Peers bound how often keys may "

@@ -20,8 +20,10 @@ void Connection::on_rst_stream(FrameHeader header, const uint8_t* payload) {
   if (stream->is_linked()) stream->unlink();
   drop_pending(*stream);
   add_event(EventKind::kReset, *stream).code = static_cast<ErrorCode>(load_32(payload));
-  // Whether it came early, its owner knows.
-  charge_reset(false);
+  // Behind a complete response it only ends an upload that nobody wants any more: clients of gRPC must send it then
+  // (PROTOCOL-HTTP2.md, Responses). The call has cost what any other costs. Of the others, whether it came early, its
+  // owner knows.
+  if (!stream->has_sent_end) charge_reset(false);
 }
 
 void Connection::on_settings(FrameHeader header, const uint8_t* payload) {

@@ -18,6 +18,11 @@ constexpr uint32_t kWithheldMax = 256;
 // When those that wait are looked after.
 constexpr uint64_t kWithheldPause_ns = base::kSecond_ns;
 
+// What a reset behind the endpoint's complete response takes, in percent of one: the endpoint is done with that call,
+// it only has not said itself that it wants no more of the upload. Of servers that count resets most count those before
+// their response; nghttp2 counts all of them, but takes twice as many as limits.upstream_resets.
+constexpr uint32_t kBehindEnd = h2::Allowance::kWhole / 2;
+
 // A server that says GOAWAY with an error after so many of late has probably had enough of them.
 constexpr uint32_t kProvokingResets = 30;
 
@@ -51,7 +56,8 @@ void Proxy::learn_reset_burst(Connection& upstream, uint64_t now_ns) noexcept {
 void Proxy::reset_upstream(Connection& upstream, h2::Stream& stream, h2::ErrorCode code, uint64_t now_ns) {
   mark(upstream);
   send_withheld_resets(upstream, now_ns);
-  const bool is_allowed = upstream.resets.take(reset_rate(*upstream.endpoint), now_ns);
+  const uint32_t percent = stream.has_received_end ? kBehindEnd : h2::Allowance::kWhole;
+  const bool is_allowed = upstream.resets.take(reset_rate(*upstream.endpoint), now_ns, percent);
   if (is_allowed) {
     upstream.h2.reset_stream(stream, code);
   } else {

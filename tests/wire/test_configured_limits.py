@@ -122,3 +122,22 @@ def test_connection_age_below_preface_timeout(proxy, loop, backend):
     client = loop.client(proxy(config=configured(backend, connection_age="200ms", preface_timeout="30s")))
     loop.until(lambda: client.frames_of(GoAwayFrame), "the invitation to go")
     assert time.monotonic() - begun < 10
+
+
+@pytest.mark.parametrize("code", [ErrorCodes.NO_ERROR, ErrorCodes.CANCEL])
+def test_resets_behind_the_response_are_free(proxy, loop, backend, code):
+    """The endpoint answers while the upload goes on, and does not reset; clients of gRPC end the upload so."""
+    def answer_early(peer, stream):
+        if not stream.ended and not stream.data and not getattr(stream, "answered", False):
+            stream.answered = True
+            peer.respond(stream)
+
+    backend.handler = answer_early
+    client = loop.client(proxy(config=configured(backend, resets=30, early_resets=10)))
+    for _ in range(50):
+        upload = client.start_request(request_headers(), end_stream=False)
+        loop.until(lambda: upload.trailer("grpc-status") == "0", "the response")
+        client.reset(upload, code)
+    loop.settle(client)
+    assert not client.frames_of(GoAwayFrame)
+    assert len(backend.connections) == 1

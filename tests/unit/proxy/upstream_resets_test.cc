@@ -108,6 +108,35 @@ TEST_F(UpstreamResets, WhatComesBackIsNotUsed) {
   EXPECT_EQ(connections(), 1u);
 }
 
+// The endpoint has answered and not said that it wants no more of the upload; clients of gRPC say so then. It is no
+// fault of theirs, and on the connection that all share it takes half.
+TEST(UpstreamResetsBehindTheEnd, AreNoFault) {
+  config::Snapshot snapshot = with_budget();
+  snapshot.limits.resets = 30;
+  snapshot.limits.early_resets = 10;
+  Rig rig(snapshot);
+  Link& client = rig.add_client();
+  const auto give_up_uploads = [&](uint32_t count) {
+    for (uint32_t i = 0; i < count; ++i) {
+      const Flow& upload = rig.open_request(client, grpc_request());
+      rig.run();
+      Link& upstream = rig.upstream(0);
+      upstream.peer->send_response(Rig::calls(upstream).at(0), kGrpcResponse, grpc_message(1), kGrpcOk);
+      rig.run();
+      ASSERT_EQ(value_of(client.peer->messages.at(upload.id).trailers, "grpc-status"), "0") << i;
+      nghttp2_submit_rst_stream(client.peer->session(), NGHTTP2_FLAG_NONE, upload.id, NGHTTP2_NO_ERROR);
+      rig.run();
+    }
+  };
+  give_up_uploads(2 * kBudget * 3 / 4 - 1);
+  EXPECT_EQ(rig.upstream(0).of_type(kRst).size(), 2 * kBudget * 3 / 4 - 1);
+  EXPECT_EQ(rig.proxy->counters().upstream_connections, 1u);
+  give_up_uploads(1);
+  EXPECT_EQ(rig.proxy->counters().upstream_connections, 2u);
+  give_up_uploads(20);
+  EXPECT_EQ(client.peer->goaway_count, 0u);
+}
+
 // No other connection can be had: what the endpoint would not take waits, and is told as soon as it may be.
 TEST_F(UpstreamResets, BeyondTheBudgetTheyWait) {
   rig.connects = false;
