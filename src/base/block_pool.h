@@ -35,7 +35,7 @@ class BlockPool {
   void give(uint8_t* block, size_t capacity) noexcept {
     const uint32_t index = class_of(capacity);
     bytes_in_use_ -= capacity;
-    if (size_t{free_count_[index]} * capacity >= kKeptBytesPerClass) [[unlikely]]
+    if ((size_t{free_count_[index]} + 1) * capacity > kKeptBytesPerClass) [[unlikely]]
       return deallocate(block, capacity);
     free_[index] = new (block) Free{free_[index]};
     ++free_count_[index];

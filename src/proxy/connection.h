@@ -69,6 +69,9 @@ struct Connection : DirtyLink, OwnedTimer {
   uint64_t last_ping_ns = 0;
   bool is_socket_writable = true;  // false while a send waits for the peer to read
   bool is_linger_over = false;     // closing: the peer has had its time
+  uint32_t sending_bytes = 0;      // of its output, what has been handed over to a send and not been released
+  // Written for the peer and not taken by it: header lists, which no window bounds, answers, and the DATA of a flush.
+  uint64_t output_bytes() const noexcept { return uint64_t{h2.output().size()} + sending_bytes; }
   bool awaits_drain_ping = false;  // downstream drain: the PING between the two GOAWAYs
 
   // Downstream.

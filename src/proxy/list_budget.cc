@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/units.h"
 #include "proxy/proxy.h"
 
 namespace ringway::proxy {
@@ -11,6 +12,9 @@ namespace {
 
 // Of a shard's part of shards.memory; the rest is for what slow peers leave waiting.
 constexpr uint64_t kListShare = 2;
+
+// Of what is written for a client and has not left; limits.connection_memory is never less.
+constexpr uint64_t kFreeOutput = 64 * base::kKiB;
 
 }  // namespace
 
@@ -67,15 +71,22 @@ void Proxy::release_own_list(HeaderList& list, const Exchange& exchange) noexcep
   list.release_own(memory_);
 }
 
-// No window bounds what an endpoint says in header lists; a client is kept no more of them than of bodies. False: its
-// call has been reset.
+// No window bounds what an endpoint says in header lists; a client is kept no more of them than of bodies, and no more
+// than is left of shards.memory: the more there is for all, the less for each, and most within one turn too, before the
+// shard could be relieved of anything. False: its call has been reset.
 bool Proxy::has_room_for_list(Exchange& exchange, uint64_t now_ns) {
   Connection& client = *exchange.downstream;
-  if (client.h2.output().size() < snapshot_.limits.connection_memory) [[likely]]
+  const uint64_t waiting = client.output_bytes();
+  if (waiting < kFreeOutput) [[likely]]
     return true;
-  count_limit(h2::LimitKind::kConnectionMemory);
-  log(config::LogLevel::kWarn, LogKind::kLimit, now_ns, "client {}: calls reset: more than {} bytes waited for it ({})",
-      client.client_text, snapshot_.limits.connection_memory, h2::key_of(h2::LimitKind::kConnectionMemory));
+  const uint64_t left = memory_budget_ - std::min<uint64_t>(memory_budget_, memory_.blocks.bytes_in_use());
+  const bool is_over_own = waiting >= snapshot_.limits.connection_memory;
+  if (!is_over_own && waiting <= left) return true;
+  const h2::LimitKind kind = is_over_own ? h2::LimitKind::kConnectionMemory : h2::LimitKind::kMemory;
+  count_limit(kind);
+  log(config::LogLevel::kWarn, LogKind::kLimit, now_ns,
+      "client {}: call reset: {} bytes of header lists wait for it, and {} are left for all ({})", client.client_text,
+      waiting, left, h2::key_of(kind));
   reset_reader(exchange, now_ns);
   return false;
 }

@@ -1,5 +1,6 @@
 // What the shard does when its peers make it hold more than its share of shards.memory (DESIGN 3.9).
 #include <algorithm>
+#include <bit>
 #include <utility>
 #include <vector>
 
@@ -15,6 +16,11 @@ constexpr uint64_t kPause_ns = 10 * base::kMillisecond_ns;
 
 uint32_t pending_bytes(const h2::Stream* stream) noexcept {
   return stream != nullptr ? stream->pending.size() : 0;
+}
+
+// A queue of that size holds a block at least so large.
+uint64_t block_bytes(uint32_t size) noexcept {
+  return size == 0 ? 0 : std::max<uint64_t>(std::bit_ceil(uint64_t{size}), base::BlockPool::kSmallest);
 }
 
 // What the shard would be rid of with a call that waits, or whose octets do; 0 for others, which are served as fast as
@@ -55,14 +61,28 @@ void Proxy::refuse_for_pressure(Exchange& exchange, uint64_t now_ns) {
 void Proxy::relieve_memory(uint64_t now_ns) {
   if (now_ns < next_relief_ns_) return;
   next_relief_ns_ = now_ns + kPause_ns;
+  count_leaving_bytes();
+  const uint64_t before = staying_bytes();
+  if (before <= memory_budget_) return;
   count_limit(h2::LimitKind::kMemory);
-  const uint64_t before = memory_.blocks.bytes_in_use();
   drop_replay_bodies();
+  // More than DATA alone makes an output: who is kept that much costs others no call.
+  if (is_short_of_memory()) end_blocked_connections(Connection::kBlockedOutputMax, now_ns);
   if (is_short_of_memory()) reset_stalled_calls(now_ns);
-  if (is_short_of_memory()) end_blocked_connections(now_ns);
+  if (is_short_of_memory()) end_blocked_connections(0, now_ns);
   log(config::LogLevel::kWarn, LogKind::kLimit, now_ns,
       "shard {}: {} bytes were buffered for slow peers, {} are now (shards.memory, this shard's part: {})",
-      options_.shard, before, memory_.blocks.bytes_in_use(), memory_budget_);
+      options_.shard, before, staying_bytes(), memory_budget_);
+}
+
+// What sends hold cannot be taken from them, but is going to be free: where the kernel has not said yet that it takes
+// less than all, and where the connection is being ended.
+void Proxy::count_leaving_bytes() {
+  leaving_bytes_ = 0;
+  connections_.for_each([this](const Connection& connection) {
+    const bool is_ending = connection.state == ConnectionState::kClosing && connection.is_linger_over;
+    if (connection.is_socket_writable || is_ending) leaving_bytes_ += block_bytes(connection.sending_bytes);
+  });
 }
 
 void Proxy::drop_replay_bodies() {
@@ -106,7 +126,7 @@ void Proxy::reset_stalled_calls(uint64_t now_ns) {
   std::vector<Client> clients;
   for (size_t i = 0; i < stalled.size(); ++i) {
     if (i == 0 || stalled[i].client != stalled[i - 1].client) {
-      clients.push_back({stalled[i].exchange->downstream->h2.output().size(), i, i});
+      clients.push_back({stalled[i].exchange->downstream->output_bytes(), i, i});
     }
     clients.back().bytes += stalled[i].bytes;
     clients.back().end = i + 1;
@@ -163,18 +183,24 @@ void Proxy::relieve_connection(Connection& connection, uint64_t now_ns) {
       connection.client_text, bytes_max, h2::key_of(h2::LimitKind::kConnectionMemory));
 }
 
-// Header lists and answers that nobody reads lie in the outputs.
-void Proxy::end_blocked_connections(uint64_t now_ns) {
+// Header lists and answers that nobody reads lie in the outputs, and in sends that wait. They end at once: the time
+// that a peer gets to read what was said last is time in which they would be kept.
+void Proxy::end_blocked_connections(uint64_t more_than, uint64_t now_ns) {
   std::vector<Connection*> blocked;
   connections_.for_each([&](Connection& connection) {
-    if (!connection.is_socket_writable && connection.state != ConnectionState::kClosing) blocked.push_back(&connection);
+    if (connection.is_socket_writable || connection.is_linger_over) return;
+    if (connection.output_bytes() > more_than) blocked.push_back(&connection);
   });
-  std::ranges::sort(blocked, std::ranges::greater(),
-                    [](Connection* connection) { return connection->h2.output().size(); });
+  std::ranges::sort(blocked, std::ranges::greater(), &Connection::output_bytes);
   for (Connection* const connection : blocked) {
     if (!is_short_of_memory()) return;
-    end_connection(*connection, "too many bytes wait for it (shards.memory)", now_ns);
+    if (connection->state != ConnectionState::kClosing) {
+      end_connection(*connection, "too many bytes wait for it (shards.memory)", now_ns);
+    }
     connection->h2.output().release(memory_.blocks);
+    connection->is_linger_over = true;
+    mark(*connection);
+    leaving_bytes_ += block_bytes(connection->sending_bytes);
   }
 }
 

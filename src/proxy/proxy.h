@@ -313,10 +313,13 @@ class Proxy {
   void reset_for_memory(Exchange& exchange, uint64_t now_ns);
   void reset_reader(Exchange& exchange, uint64_t now_ns);
   void relieve_connection(Connection& connection, uint64_t now_ns);
-  void end_blocked_connections(uint64_t now_ns);
-  bool is_short_of_memory() const noexcept {
-    return memory_.blocks.bytes_in_use() > memory_budget_ - memory_budget_ / 8;
+  void end_blocked_connections(uint64_t more_than, uint64_t now_ns);
+  void count_leaving_bytes();
+  uint64_t staying_bytes() const noexcept {
+    const uint64_t bytes = memory_.blocks.bytes_in_use();
+    return bytes - std::min(bytes, leaving_bytes_);
   }
+  bool is_short_of_memory() const noexcept { return staying_bytes() > memory_budget_ - memory_budget_ / 8; }
   static void note_stall(Exchange& exchange, uint64_t now_ns) noexcept {
     if (exchange.stalled_since_ns == 0) exchange.stalled_since_ns = now_ns;
   }
@@ -377,6 +380,7 @@ class Proxy {
   uint64_t memory_budget_;      // this shard's part
   uint32_t message_bytes_max_;  // of one gRPC message; 0: no limit
   uint64_t list_bytes_ = 0;     // of large header lists, those of all clients' calls
+  uint64_t leaving_bytes_ = 0;  // that sends hold and give back without further ado, as of the latest relief
   uint64_t next_relief_ns_ = 0;
   uint64_t turn_ = 0;
   uint32_t downstream_count_ = 0;

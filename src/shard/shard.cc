@@ -197,6 +197,7 @@ void Shard::settle_sends() {
       continue;
     }
     socket.is_sending = false;
+    connection->sending_bytes = 0;
     socket.sending.release(proxy_->memory().blocks);
     if (connection->state == proxy::ConnectionState::kClosing) advance_teardown(*connection, socket);
   }

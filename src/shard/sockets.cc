@@ -279,6 +279,7 @@ void Shard::submit(proxy::Connection& connection, Socket& socket) {
   socket.is_sending = true;
   socket.send_waits = false;
   socket.sent = 0;
+  connection.sending_bytes = socket.sending.size();
   ++counters_.sends;
   counters_.send_bytes += socket.sending.size();
   if (socket.secured != nullptr && socket.secured->is_kernel_send) {
@@ -310,6 +311,7 @@ void Shard::on_send(proxy::Connection& connection, Socket& socket, const io::Com
     return;
   }
   socket.is_sending = socket.send_waits = false;
+  connection.sending_bytes = 0;
   socket.sending.release(proxy_->memory().blocks);
   connection.is_socket_writable = true;
   connection.h2.set_write_blocked(false);

@@ -34,6 +34,7 @@ void Shard::validate_socket(proxy::Connection& connection) {
   ASSERT(socket.fd.is_open() || socket.is_dead);
   ASSERT(socket.is_sending == !socket.sending.is_empty());
   ASSERT(!socket.send_waits || socket.is_sending);
+  ASSERT(connection.sending_bytes == socket.sending.size());
   // The outcome of a send is looked for until it is known.
   ASSERT(!socket.is_sending || socket.send_waits || is_in(unsettled_));
   const bool is_listed = static_cast<proxy::DirtyLink&>(connection).is_linked() || is_in(deferred_);

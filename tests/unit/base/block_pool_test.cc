@@ -53,6 +53,17 @@ TEST(BlockPool, ABurstDoesNotStayResident) {
   EXPECT_EQ(pool.bytes_reserved(), 4 * kSize);
 }
 
+TEST(BlockPool, NoBlockStaysThatIsLargerThanAClassMayKeep) {
+  BlockPool pool;
+  for (size_t size = 8 << 20; size <= 64 << 20; size *= 2) {
+    size_t capacity = 0;
+    uint8_t* const block = pool.take(size, capacity);
+    EXPECT_EQ(pool.bytes_reserved(), size);
+    pool.give(block, capacity);
+    EXPECT_EQ(pool.bytes_reserved(), 0u) << size;
+  }
+}
+
 TEST(BlockPool, LiveBlocksDoNotOverlap) {
   BlockPool pool;
   Prng prng(2);
