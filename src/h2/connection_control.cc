@@ -135,8 +135,9 @@ void Connection::on_goaway(FrameHeader header, const uint8_t* payload) {
   if (header.length < 8) return fail(ErrorCode::kFrameSizeError, "GOAWAY too short");
   if (header.stream_id != 0) return fail(ErrorCode::kProtocolError, "GOAWAY on a stream");
   const uint32_t last_id = load_32(payload) & kStreamIdMax;
-  // One that says nothing new makes us look at every stream all the same.
-  if (has_received_goaway_ && last_id >= peer_goaway_last_id_ && !charge_glitch()) return;
+  // One that announces, and one that says what was taken (section 6.8): each makes us look at every stream.
+  const bool follows_announcement = peer_goaway_last_id_ == kStreamIdMax && last_id != kStreamIdMax;
+  if (has_received_goaway_ && !follows_announcement && !charge_glitch()) return;
   has_received_goaway_ = true;
   limit_open_streams();
   // The announced id may only fall (section 6.8); a larger one changes nothing.

@@ -210,6 +210,9 @@ const Abuse kAbuses[] = {
      [](Endpoint& server, uint32_t) { server.receive(wire::ping("12345678", true)); }, &Limits::glitches},
     {"GOAWAY again and again", LimitKind::kGlitches, 9,
      [](Endpoint& server, uint32_t) { server.receive(wire::goaway(0, ErrorCode::kNoError)); }},
+    // One that announces, another that follows it, and each further one is a glitch.
+    {"GOAWAY with ever smaller ids", LimitKind::kGlitches, 10,
+     [](Endpoint& server, uint32_t round) { server.receive(wire::goaway(kStreamIdMax - round, ErrorCode::kNoError)); }},
     {"unknown frames", LimitKind::kGlitches, 800,
      [](Endpoint& server, uint32_t round) {
        server.receive(wire::frame(static_cast<FrameType>(0x0b + round % 0xf0), 0, round, "what"));
