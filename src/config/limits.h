@@ -174,7 +174,8 @@ inline constexpr std::array kLimits = {
           "comes back in 10 s."},
     Limit{LimitId::kGlitches, "limits.glitches", Unit::kCount, 1000, 40, 10'000'000, "", false,
           "Whatever else a sound peer does not do: broken calls; lists too large, one more for each 256 octets; GOAWAY "
-          "again; unknown frames and others that ask for nothing, a hundredth each. "
+          "again; what comes on streams that are over, beyond what may have been under way; unknown frames and others "
+          "that ask for nothing, a hundredth each. "
           "At three quarters the connection is drained, beyond it ends. All of it comes back in 30 s."},
     Limit{LimitId::kHandshakeTimeout, "limits.handshake_timeout", Unit::kDuration, 10 * base::kSecond_ns,
           base::kMillisecond_ns, detail::kHour_ns, "", false,

@@ -18,6 +18,9 @@ class ClosedStreams {
     place = id;
   }
 
+  // Added so far.
+  uint32_t late_count() const noexcept { return late_count_; }
+
   // Frames of this closed stream may have been sent before our reset was seen. Never false for one that was added.
   bool may_be_late(uint32_t id) const noexcept {
     return id <= unknown_max_ || std::find(std::begin(late_), std::end(late_), id) != std::end(late_);

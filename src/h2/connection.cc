@@ -28,6 +28,7 @@ Connection::Connection(Role role, const Limits& limits, Memory& memory, uint32_t
       open_streams_max_(peer_max_streams_),
       streams_max_(limits.streams),
       next_stream_id_(limits.first_stream_id),
+      streams_at_once_max_(role == Role::kServer ? limits.streams : peer_max_streams_),
       decoder_(memory.interner) {
   ASSERT(limits.header_list.field_bytes >= kTableSizeDefault);
 }
@@ -279,6 +280,7 @@ void Connection::gather(uint32_t bytes_max) {
 // Nothing more of this stream is sent or taken.
 void Connection::forget_unsent(Stream& stream) noexcept {
   stream.is_reset = true;
+  streams_at_once_max_ = std::max(streams_at_once_max_, streams_.count() + withheld_resets());
   if (!stream.has_received_end) closed_.add_late(stream.id);
   if (stream.is_linked()) stream.unlink();
   drop_pending(stream);

@@ -13,6 +13,7 @@
 #include "h2/frame.h"
 #include "h2/hpack_decoder.h"
 #include "h2/hpack_encoder.h"
+#include "h2/late_frames.h"
 #include "h2/limits.h"
 #include "h2/memory.h"
 #include "h2/stream_map.h"
@@ -196,8 +197,13 @@ class Connection {
   void on_window_update(FrameHeader header, const uint8_t* payload);
   bool is_idle(uint32_t stream_id) const noexcept;
   bool may_be_late(uint32_t stream_id) const noexcept;
-  void refuse_frame(Stream& stream);
-  void refuse_closed(uint32_t stream_id);
+  // Of a frame on a stream that is over, what it costs: the octets of DATA, and whether it is HEADERS or an end.
+  struct Refused {
+    uint32_t octets;
+    bool is_mark;
+  };
+  void refuse_frame(Stream& stream, Refused frame);
+  void refuse_closed(uint32_t stream_id, Refused frame);
   void refuse_headers(uint32_t stream_id);
   bool take_unexpected_id(uint32_t stream_id);
   // The accounts of what the peer makes us do (connection_limits.cc). False: a limit was passed and the connection has
@@ -206,7 +212,10 @@ class Connection {
   bool charge_glitch(uint32_t percent = Allowance::kWhole);
   void charge_large_list(size_t octets);
   bool charge_reset(bool is_early);
-  bool charge_small_data(const Stream& stream);
+  // The prefix of a gRPC message: shorter DATA carries no message, nor the end of one that was not cut on purpose.
+  static constexpr uint32_t kSmallDataBelow = 5;
+  bool charge_small_data(bool fills_window);
+  void charge_late(Refused frame);
   bool charge_reply();
   uint32_t opened_streams() const noexcept;
   bool charge_idle_frame();
@@ -310,6 +319,9 @@ class Connection {
   uint32_t last_peer_stream_id_ = 0;
   uint32_t next_peer_stream_id_ = 1;  // what its next stream has if it passes over none; 0 after GOAWAY: look closer
   ClosedStreams closed_;
+  LateFrames late_;                                // for streams that are over
+  uint32_t streams_at_once_max_;                   // that the peer has ever had open, at most
+  uint32_t unprocessed_streams_ = 0;               // that the peer has opened beyond the GOAWAY of ours
   uint32_t goaway_last_id_ = kStreamIdMax;         // the last we announced
   uint32_t many_ids_from_ = kStreamIdMax / 2 + 1;  // a client's stream beyond which it should connect anew
   uint32_t peer_goaway_last_id_ = kStreamIdMax;

@@ -158,6 +158,24 @@ bool Connection::charge_idle_frame() {
   return ++idle_frames_ <= kFreeOfStream * opened_streams() || charge_glitch(1);
 }
 
+// DATA that ends nothing and is too short for anything. One that filled the window could not be longer.
+bool Connection::charge_small_data(bool fills_window) {
+  if (data_left_ == 0) return charge(LimitKind::kEmptyFrames, empty_frames_, limits_.empty_frames);
+  if (fills_window) return true;
+  return charge(LimitKind::kSmallData, small_data_, limits_.small_data);
+}
+
+// What comes on a stream that is over costs its peer no less than on an open one. Beyond what the resets that it has
+// not seen explain, each frame is a glitch; so are the lists that are decoded for the table's sake alone. Of servers
+// any stream is taken for one that it did not know to be over (refuse_closed).
+void Connection::charge_late(Refused frame) {
+  const bool is_small = !frame.is_mark && data_left_ < kSmallDataBelow;
+  if (is_small && !charge_small_data(recv_window_ == 0)) return;
+  const uint32_t streams = role_ == Role::kServer ? closed_.late_count() : opened_streams();
+  late_.expect(streams, streams_at_once_max_, std::max(recv_initial_window_, limits_.stream_window));
+  if (!late_.take_octets(frame.octets) || (frame.is_mark && !late_.take_mark())) charge_glitch();
+}
+
 // Ids do not come back: a client that has used half of them is asked to connect anew, long before there are none.
 void Connection::notice_ids_ending() noexcept {
   many_ids_from_ = kStreamIdMax;

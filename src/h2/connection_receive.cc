@@ -8,9 +8,6 @@
 namespace ringway::h2 {
 namespace {
 
-// The prefix of a gRPC message: shorter DATA carries no message, nor the end of one that was not cut on purpose.
-constexpr uint32_t kSmallDataBelow = 5;
-
 // HEADERS that are a whole block and no more.
 bool is_plain_headers(FrameType type, uint8_t flags) noexcept {
   constexpr uint8_t kShape = kFlagPadded | kFlagPriority | kFlagEndHeaders;
@@ -48,6 +45,7 @@ void Connection::refuse_stream_id(uint32_t stream_id, ErrorCode code) {
   write_rst_stream(reserve(kRstStreamFrameSize), stream_id, code);
   output_.commit(kRstStreamFrameSize);
   // Before it has seen our limit a client may go beyond it without fault.
+  if (!has_received_settings_ack_) ++streams_at_once_max_;
   const bool is_fault = code != ErrorCode::kRefusedStream || has_received_settings_ack_;
   if (charge_reset(is_fault) && charge_reply() && is_fault) charge_glitch();
 }
@@ -66,24 +64,27 @@ bool Connection::may_be_late(uint32_t stream_id) const noexcept {
 
 // DATA or HEADERS on a stream that its peer has ended, or that is reset. While our half is open that is an error of the
 // stream; after that the stream is closed.
-[[gnu::noinline]] void Connection::refuse_frame(Stream& stream) {
+[[gnu::noinline]] void Connection::refuse_frame(Stream& stream, Refused frame) {
   if (!stream.is_reset && !stream.has_sent_end) return fail_stream(stream, ErrorCode::kStreamClosed, Fault::kBehindEnd);
-  refuse_closed(stream.id);
+  refuse_closed(stream.id, frame);
 }
 
 // DATA or HEADERS on a closed stream (section 5.1): discarded if it may be late. Else the peer has sent it behind its
 // own END_STREAM or RST_STREAM, and nothing may be sent on such a stream, not even RST_STREAM. From a server it is
 // discarded, too: servers of gRPC have been seen to send it when deadlines of both sides pass at once, and the calls of
-// other clients on that connection have done nothing wrong.
-void Connection::refuse_closed(uint32_t stream_id) {
-  if (role_ == Role::kServer && !may_be_late(stream_id)) fail(ErrorCode::kStreamClosed, "frame on a closed stream");
+// other clients on that connection have done nothing wrong. It is not free.
+void Connection::refuse_closed(uint32_t stream_id, Refused frame) {
+  if (role_ == Role::kServer && !may_be_late(stream_id)) {
+    return fail(ErrorCode::kStreamClosed, "frame on a closed stream");
+  }
+  charge_late(frame);
 }
 
 // HEADERS that open no stream and belong to none.
 [[gnu::noinline]] void Connection::refuse_headers(uint32_t stream_id) {
   if (is_idle(stream_id)) return fail(ErrorCode::kProtocolError, "HEADERS on an idle stream");
   if (closed_.was_skipped(stream_id)) return fail(ErrorCode::kProtocolError, "stream id below an earlier one");
-  refuse_closed(stream_id);
+  refuse_closed(stream_id, {.octets = 0, .is_mark = true});
 }
 
 // A new stream that passes over ids, or comes after a GOAWAY. False: announced as not processed (section 6.8).
@@ -95,6 +96,12 @@ void Connection::refuse_closed(uint32_t stream_id) {
   }
   if (stream_id <= goaway_last_id_) return true;
   last_peer_stream_id_ = stream_id;
+  // Until it has seen the GOAWAY a client goes by the limit on streams; what it opens counts, since nothing ends it.
+  if (++unprocessed_streams_ <= streams_at_once_max_) {
+    closed_.add_late(stream_id);
+  } else {
+    charge_glitch();
+  }
   return false;
 }
 
@@ -260,9 +267,9 @@ void Connection::begin_data(FrameHeader header, uint32_t padding) {
   Stream* stream = streams_.find(header.stream_id);
   if (stream == nullptr) {
     if (is_idle(header.stream_id)) return fail(ErrorCode::kProtocolError, "DATA on an idle stream");
-    return refuse_closed(header.stream_id);
+    return refuse_closed(header.stream_id, {header.length, data_end_stream_});
   }
-  if (stream->is_reset || stream->has_received_end) return refuse_frame(*stream);
+  if (stream->is_reset || stream->has_received_end) return refuse_frame(*stream, {header.length, data_end_stream_});
   if (!stream->has_received_headers) return fail_stream(*stream, ErrorCode::kProtocolError, Fault::kEarlyData);
   stream->recv_window -= static_cast<int32_t>(header.length);
   // With a window that SETTINGS made negative an empty frame is still allowed (section 6.9.2).
@@ -273,7 +280,8 @@ void Connection::begin_data(FrameHeader header, uint32_t padding) {
     }
     stream->recv_length_left -= data_left_;
   }
-  if (data_left_ < kSmallDataBelow && !data_end_stream_ && !charge_small_data(*stream)) return;
+  const bool is_small = data_left_ < kSmallDataBelow && !data_end_stream_;
+  if (is_small && !charge_small_data(stream->recv_window == 0 || recv_window_ == 0)) return;
   const uint32_t overhead = header.length - data_left_;
   data_stream_ = memory_->streams.handle(*stream);
   if (data_left_ == 0) {
@@ -284,13 +292,6 @@ void Connection::begin_data(FrameHeader header, uint32_t padding) {
     event.end_stream = data_end_stream_;
   }
   if (overhead != 0) return_credit(*stream, overhead);
-}
-
-// DATA that ends nothing and is too short for anything. One that filled the window could not be longer.
-bool Connection::charge_small_data(const Stream& stream) {
-  if (data_left_ == 0) return charge(LimitKind::kEmptyFrames, empty_frames_, limits_.empty_frames);
-  if (stream.recv_window == 0 || recv_window_ == 0) return true;
-  return charge(LimitKind::kSmallData, small_data_, limits_.small_data);
 }
 
 const uint8_t* Connection::receive_data_payload(const uint8_t* p, const uint8_t* end) {
@@ -512,7 +513,7 @@ void Connection::drop_message(Stream& stream, ErrorCode code, Fault fault) {
                                                                 Event& event) {
   if (stream.is_reset || stream.has_received_end) [[unlikely]] {
     memory_->events.pop_back();
-    return refuse_frame(stream);
+    return refuse_frame(stream, {.octets = 0, .is_mark = true});
   }
   const MessageHead& head = memory_->head_of(event);
   if (verdict == Verdict::kTooLarge) return drop_large_message(stream, event, head.fault);

@@ -193,6 +193,31 @@ def unknown_frames():
     return HELLO, (frame(kind, 255, 0, b"what") * 50 for kind in itertools.cycle(range(16, 256)))
 
 
+def reset_by_ringway(block=REQUEST):
+    """A stream that is over, of which the client may not know yet."""
+    return HELLO + call(1, block) + frame(WINDOW_UPDATE, 0, 1, bytes(4))
+
+
+def late_empty_data():
+    return reset_by_ringway(), itertools.repeat(frame(DATA, 0, 1) * 50)
+
+
+def late_octets():
+    return reset_by_ringway(), itertools.repeat(frame(DATA, 0, 1, b"x") * 50)
+
+
+def late_data():
+    return reset_by_ringway(), itertools.repeat(frame(DATA, 0, 1, bytes(10_000)))
+
+
+def late_headers():
+    return reset_by_ringway(), itertools.repeat(frame(HEADERS, END_HEADERS, 1, REQUEST) * 50)
+
+
+def late_bombs():
+    return reset_by_ringway(REQUEST + CREDENTIAL), itertools.repeat(call(1, REQUEST + b"\xbe" * 16) * 50)
+
+
 # The attack, whether it reads what it is sent, and what it has to get.
 ATTACKS = {made.__name__: (made, reads) for made, reads in (
     (rapid_reset, True), (later_resets, True), (window_update_of_zero, True), (data_behind_the_end, True),
@@ -203,7 +228,8 @@ ATTACKS = {made.__name__: (made, reads) for made, reads in (
     (no_window, True), (dripped_window, True), (ping_flood, True), (ping_flood_with_a_call, False),
     (settings_flood, False), (many_settings, True), (priority_flood, True), (empty_data, True), (data_in_octets, True),
     (window_overflow, True), (overshoot, True), (half_a_preface, True), (smuggled_lines, True),
-    (path_without_slash, True), (trailers_without_end, True), (unknown_frames, True))}
+    (path_without_slash, True), (trailers_without_end, True), (unknown_frames, True), (late_empty_data, True),
+    (late_octets, True), (late_data, True), (late_headers, True), (late_bombs, True))}
 
 
 class Result:

@@ -75,6 +75,11 @@ STOPPED_BY = {
     "path_without_slash": "limits.early_resets",
     "trailers_without_end": "limits.early_resets",
     "unknown_frames": "limits.glitches",
+    "late_empty_data": "limits.empty_frames",
+    "late_octets": "limits.small_data",
+    "late_data": "limits.glitches",
+    "late_headers": "limits.glitches",
+    "late_bombs": "limits.glitches",
 }
 
 
@@ -96,8 +101,8 @@ def discard():
         server.kill()
 
 
-def begin_load(address, seconds, *arguments):
-    return subprocess.Popen([str(BUILD / "ringway-load"), "--target", address, "--path", "/a.B/C", "--json", "--streams",
+def begin_load(address, seconds, *arguments, path="/a.B/C"):
+    return subprocess.Popen([str(BUILD / "ringway-load"), "--target", address, "--path", path, "--json", "--streams",
                              "1", "--duration", f"{seconds}s", *arguments], stdout=subprocess.PIPE)
 
 
