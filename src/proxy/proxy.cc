@@ -351,9 +351,7 @@ void Proxy::on_connection_timer(Connection& connection, uint64_t now_ns) {
       if (connection.awaits_drain_ping) {
         finish_drain_step(connection, now_ns);
       } else if (connection.is_upstream()) {
-        check_keepalive(connection, now_ns);
-        if (connection.h2.withheld_resets() != 0 && connection.state != ConnectionState::kClosing) [[unlikely]]
-          look_after_withheld(connection, now_ns);
+        watch_upstream(connection, now_ns);
       } else {
         watch_downstream(connection, now_ns);
       }

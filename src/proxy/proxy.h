@@ -274,6 +274,8 @@ class Proxy {
   void retire(Connection& connection, uint64_t now_ns);
   void arm_keepalive(Connection& connection, uint64_t now_ns);
   void check_keepalive(Connection& connection, uint64_t now_ns);
+  void watch_endpoint_frame(Connection& upstream) noexcept;
+  void watch_upstream(Connection& upstream, uint64_t now_ns);
 
   // What clients reset, on connections that all share (upstream_resets.cc).
   h2::Rate reset_rate(const Endpoint& endpoint) const noexcept;

@@ -419,6 +419,8 @@ void Proxy::write_access_log(const Exchange& exchange, uint64_t now_ns) {
   work_off_events(upstream, now_ns, [&](h2::Stream& stream, const h2::Event& event) {
     on_upstream_event(upstream, stream, event, now_ns);
   });
+  if (upstream.h2.is_inside_frame()) [[unlikely]]
+    watch_endpoint_frame(upstream);
 }
 
 [[gnu::always_inline]] inline void Proxy::on_upstream_event(Connection& upstream, h2::Stream& stream,

@@ -235,6 +235,7 @@ void Proxy::retire(Connection& connection, uint64_t now_ns) {
 
 void Proxy::arm_keepalive(Connection& connection, uint64_t now_ns) {
   timers_.arm(connection, now_ns + connection.endpoint->cluster.config.keepalive_silence_ns);
+  if (connection.h2.is_inside_frame()) watch_endpoint_frame(connection);
 }
 
 // A connection on which calls wait and nothing arrives is asked whether it lives; without an answer it is lost. Never
@@ -262,6 +263,34 @@ void Proxy::check_keepalive(Connection& connection, uint64_t now_ns) {
   connection.ping_sent_ns = connection.last_ping_ns = now_ns;
   timers_.arm(connection, now_ns + config.keepalive_timeout_ns);
   mark(connection);
+}
+
+// Every octet keeps its connection alive for check_keepalive(), but the calls on it get nothing before the frame that
+// it is part of has ended: limits.header_timeout holds for endpoints, too. Until the greeting connect_timeout does, and
+// without a call there is no timer: nobody waits.
+void Proxy::watch_endpoint_frame(Connection& upstream) noexcept {
+  if (upstream.state != ConnectionState::kOpen && upstream.state != ConnectionState::kDraining) return;
+  const uint64_t due_ns = upstream.h2.unended_since_ns() + snapshot_.limits.header_timeout_ns;
+  if (upstream.is_armed() && upstream.deadline_tick * base::TimerWheel::kTick_ns > due_ns) {
+    timers_.arm(upstream, due_ns);
+  }
+}
+
+// On the connection's timer.
+void Proxy::watch_upstream(Connection& upstream, uint64_t now_ns) {
+  const bool is_inside = upstream.h2.is_inside_frame();
+  if (is_inside && now_ns >= upstream.h2.unended_since_ns() + snapshot_.limits.header_timeout_ns) {
+    constexpr h2::LimitKind kKind = h2::LimitKind::kHeaderTimeout;
+    count_limit(kKind);
+    log(config::LogLevel::kWarn, LogKind::kLimit, now_ns, "endpoint {}: closed: a frame was not ended in time ({})",
+        upstream.endpoint->name, h2::key_of(kKind));
+    return lose_upstream(upstream, "a frame was not ended in time (limits.header_timeout)", now_ns);
+  }
+  check_keepalive(upstream, now_ns);
+  if (upstream.state == ConnectionState::kClosing) return;
+  if (upstream.h2.withheld_resets() != 0) [[unlikely]]
+    look_after_withheld(upstream, now_ns);
+  if (is_inside) watch_endpoint_frame(upstream);
 }
 
 }  // namespace ringway::proxy

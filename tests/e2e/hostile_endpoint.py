@@ -7,6 +7,7 @@ import socket
 import struct
 import sys
 import threading
+import time
 
 from hostile import (CREDENTIAL, DATA, END_HEADERS, END_STREAM, HEADERS, MESSAGE, PING, PREFACE, SETTINGS, frame,
                      literal)
@@ -66,9 +67,18 @@ def unknown_frames(stream):
     return answer(stream), (frame(kind, 255, 0, b"what") * 500 for kind in itertools.cycle(range(16, 256)))
 
 
+def dripped_frame(stream):
+    """HEADERS of 16,000 octets, one at a time, in front of whatever other calls would get."""
+    def drip():
+        while True:
+            time.sleep(0.01)
+            yield b"\x88"
+    return struct.pack("!I", 16_000)[1:] + struct.pack("!BBI", HEADERS, END_HEADERS, stream), drip()
+
+
 ATTACKS = {made.__name__: made for made in (
     none, late_empty_data, late_octets, late_ends, late_data, late_headers, late_bombs, ping_flood, settings_flood,
-    unknown_frames)}
+    unknown_frames, dripped_frame)}
 
 
 def ended_streams(received):

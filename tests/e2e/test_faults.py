@@ -15,6 +15,7 @@
 | kill -9 of each backend in turn | UNAVAILABLE for calls in flight on it, nothing else | test_faults_processes: killed_in_turn |
 | hang (SIGSTOP) with grpc-timeout | DEADLINE_EXCEEDED | stopped_with_a_call |
 | hang, half-open | UNAVAILABLE that names the PING without answer; another endpoint serves | stopped_process_is_given_up, mute_backend_is_given_up, slow_backend_*; unit liveness: Keepalive |
+| HEADERS an octet at a time | UNAVAILABLE that names limits.header_timeout | test_hostile_endpoints: dripped_frame; unit liveness: DrippedFrame |
 | slow backend | back-pressure to the client, others unharmed | wire test_flow_control: upload_runs_into_* |
 | slow client | back-pressure to the backend, others unharmed | wire test_flow_control: download_runs_into_*, stalled_client_* |
 | one stream a connection | success | wire test_upstream: backend_with_one_stream_at_a_time |

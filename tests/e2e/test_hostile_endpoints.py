@@ -22,6 +22,7 @@ STOPPED_BY = {
     "ping_flood": "limits.pings",
     "settings_flood": "limits.settings",
     "unknown_frames": "limits.glitches",
+    "dripped_frame": "limits.header_timeout",
 }
 
 
@@ -66,7 +67,7 @@ def test_attack(proxy, echo, attack):  # noqa: F811
     assert report["latency_from_send_us"]["max"] < STALL_US, report
     # The one of two calls that a scheduler of two CPUs spares while five programs run: a flood that is worked off turn
     # by turn would be in front of it, too.
-    noise_us = 10_000
+    noise_us = 20_000
     medians_us = [run["latency_from_send_us"]["p50"] for run in (undisturbed, report)]
     assert medians_us[1] <= max(2 * medians_us[0], noise_us), (undisturbed, report)
     assert growth_mib < GROWTH_MIB

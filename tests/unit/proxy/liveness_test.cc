@@ -109,6 +109,89 @@ TEST_F(Keepalive, WithoutCallsNobodyIsAsked) {
   EXPECT_FALSE(upstream->is_gone);
 }
 
+// HEADERS of an endpoint, an octet at a time.
+class DrippedFrame : public Keepalive {
+ protected:
+  DrippedFrame() { drip(h2::wire::frame_header(16'000, h2::FrameType::kHeaders, h2::kFlagEndHeaders, 1)); }
+  void drip(std::string_view octets) {
+    rig.proxy->receive(*rig.proxy->connections().find(upstream->handle),
+                       {reinterpret_cast<const uint8_t*>(octets.data()), octets.size()}, rig.now_ns);
+  }
+  // For so many seconds, or until the connection is gone.
+  void drip_for(uint64_t seconds) {
+    for (uint64_t i = 0; i < 10 * seconds && !upstream->is_gone; ++i) {
+      rig.pass(kStep_ns, kStep_ns);
+      if (!upstream->is_gone && rig.proxy->connections().find(upstream->handle)->state == ConnectionState::kOpen) {
+        drip("\x88");
+      }
+    }
+  }
+  uint64_t hits() const { return rig.proxy->limit_hits()[static_cast<size_t>(h2::LimitKind::kHeaderTimeout)]; }
+};
+
+TEST_F(DrippedFrame, IsToEndInTime) {
+  drip_for(9);
+  EXPECT_FALSE(client.peer->messages[id].has_headers);
+  EXPECT_EQ(hits(), 0u);
+  drip_for(3);
+  EXPECT_TRUE(upstream->is_gone);
+  EXPECT_EQ(hits(), 1u);
+  EXPECT_EQ(value_of(client.peer->messages.at(id).headers, "grpc-status"), "14");
+  EXPECT_EQ(value_of(client.peer->messages.at(id).headers, "grpc-message"),
+            "endpoint 127.0.0.1:1001: a frame was not ended in time (limits.header_timeout) before the response");
+}
+
+// A call that comes while the frame is under way, and one that waits for none, change nothing of that.
+TEST_F(DrippedFrame, HoldsUpNoLaterCallEither) {
+  drip_for(8);
+  const int32_t later = client.peer->send_request(grpc_request(), grpc_message(3), true);
+  drip_for(3);
+  EXPECT_EQ(hits(), 1u);
+  EXPECT_EQ(value_of(client.peer->messages.at(later).headers, "grpc-status"), "14");
+}
+
+// Nobody waits for it; the first call that does ends it, and has another connection.
+TEST(IdleConnection, MayDripUntilACallComes) {
+  Rig rig(Rig::plain_snapshot(1));
+  Link& client = rig.add_client();
+  client.peer->send_request(grpc_request(), grpc_message(3), true);
+  rig.run();
+  Link& upstream = rig.upstream(0);
+  upstream.peer->send_response(1, kGrpcResponse, grpc_message(1), kGrpcOk);
+  rig.run();
+  // The timer of the call is over, too.
+  rig.pass(11 * base::kSecond_ns, kStep_ns);
+  const auto drip = [&](std::string_view octets) {
+    rig.proxy->receive(*rig.proxy->connections().find(upstream.handle),
+                       {reinterpret_cast<const uint8_t*>(octets.data()), octets.size()}, rig.now_ns);
+  };
+  drip(h2::wire::frame_header(16'000, h2::FrameType::kHeaders, h2::kFlagEndHeaders, 1));
+  for (int i = 0; i < 200; ++i) {
+    rig.pass(kStep_ns, kStep_ns);
+    drip("\x88");
+  }
+  EXPECT_FALSE(upstream.is_gone);
+  client.peer->send_request(grpc_request(), grpc_message(3), true);
+  rig.run();
+  rig.pass(kStep_ns, kStep_ns);
+  EXPECT_EQ(rig.proxy->limit_hits()[static_cast<size_t>(h2::LimitKind::kHeaderTimeout)], 1u);
+  rig.pass(10 * kStep_ns, kStep_ns);
+  EXPECT_TRUE(rig.has_upstream(0)) << "another connection";
+}
+
+// Slow, but each of its frames ends.
+TEST_F(Keepalive, FramesThatEndAreNoneOfThese) {
+  const std::string ping = h2::wire::ping("12345678");
+  for (size_t i = 0; i < 100; ++i) {
+    Connection& connection = *rig.proxy->connections().find(upstream->handle);
+    // Each read ends inside a frame, and it is always another one.
+    const std::string octets = i == 0 ? ping.substr(0, 5) : ping.substr(5) + ping.substr(0, 5);
+    rig.proxy->receive(connection, {reinterpret_cast<const uint8_t*>(octets.data()), octets.size()}, rig.now_ns);
+    pass_seconds(1);
+    ASSERT_FALSE(upstream->is_gone) << i;
+  }
+}
+
 // Once a connection was idle for long, the next call is watched again.
 TEST_F(Keepalive, ACallAfterAPauseIsWatched) {
   upstream->peer->send_response(1, kGrpcResponse, grpc_message(1), kGrpcOk);
