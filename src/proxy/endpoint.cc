@@ -66,6 +66,14 @@ Cluster::Cluster(const config::ClusterConfig& cluster_config, uint32_t position,
   }
 }
 
+Endpoint* Cluster::pick_beside(const Endpoint& full) noexcept {
+  const uint32_t index = round_robin_.pick([&](uint32_t i) {
+    const Endpoint& other = *endpoints[i];
+    return &other != &full && !other.is_suspect && (other.failures == 0 || other.has_room());
+  });
+  return index != routing::kNoEndpoint ? endpoints[index].get() : nullptr;
+}
+
 Endpoint* Cluster::pick_suspect(uint64_t now_ns) noexcept {
   const uint32_t index = round_robin_.pick([&](uint32_t i) { return endpoints[i]->may_be_awaited(now_ns); });
   return index != routing::kNoEndpoint ? endpoints[index].get() : nullptr;

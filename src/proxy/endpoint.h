@@ -1,6 +1,7 @@
 // Clusters and endpoints as one shard knows them: connections, who waits, and when to try again.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -57,6 +58,10 @@ class Endpoint : public OwnedTimer {
   tls::Session tls_session;  // the latest, to resume
 
   bool has_open_connection() const noexcept { return connections.size() > connecting_count; }
+  // A call would find a stream at once.
+  bool has_room() const noexcept {
+    return waiting_count == 0 && std::ranges::any_of(connections, &Connection::takes_calls);
+  }
   // What it has shown calls for care: connections are opened one by one.
   bool is_unsteady() const noexcept { return failures != 0 || short_lives > kShortLivesFree; }
   // A call that has no better endpoint may wait for this suspect one.
@@ -104,6 +109,9 @@ class Cluster {
       return endpoints.data()[index].get();
     return not_this != nullptr ? pick(now_ns, nullptr) : pick_suspect(now_ns);
   }
+  // Another for a call for which `full` has neither a stream nor a further connection: one that has a stream, or to
+  // which connections can be had, as far as is known. Null: there is none.
+  Endpoint* pick_beside(const Endpoint& full) noexcept;
 
  private:
   Endpoint* pick_suspect(uint64_t now_ns) noexcept;

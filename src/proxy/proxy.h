@@ -228,6 +228,7 @@ class Proxy {
   void pick_and_attempt(Exchange& exchange, const Endpoint* not_this, uint64_t now_ns);
   void fail_unreachable(Exchange& exchange, uint64_t now_ns);
   void wait(Exchange& exchange, Endpoint& endpoint, uint64_t now_ns);
+  void give_to(Exchange& exchange, Endpoint& endpoint, uint64_t now_ns);
   void stop_waiting(Exchange& exchange) noexcept;
   void attempt(Exchange& exchange, Connection& upstream, uint64_t now_ns);
   void send_request(Exchange& exchange, Connection& upstream, uint64_t now_ns);
@@ -266,6 +267,8 @@ class Proxy {
   void drop_from_endpoint(Connection& connection, uint64_t now_ns);
   void make_up_for(Endpoint& endpoint, uint64_t now_ns);
   void restart_waiting(Endpoint& endpoint, uint16_t failures, uint64_t now_ns);
+  void spread_waiting(Endpoint& endpoint, uint64_t now_ns);
+  void fail_overdue(Endpoint& endpoint, uint64_t now_ns);
   void on_endpoint_timer(Endpoint& endpoint, uint64_t now_ns);
   void greeted(Connection& connection, uint64_t now_ns);
   void on_connect_timeout(Connection& connection, uint64_t now_ns);

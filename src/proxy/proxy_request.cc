@@ -228,6 +228,11 @@ void Proxy::fail_unreachable(Exchange& exchange, uint64_t now_ns) {
 }
 
 void Proxy::wait(Exchange& exchange, Endpoint& endpoint, uint64_t now_ns) {
+  // It has streams that are in use, and refuses further connections, which are tried all the same.
+  if (endpoint.failures != 0 && endpoint.has_open_connection()) {
+    open_another(endpoint, now_ns);
+    if (Endpoint* const other = endpoint.cluster.pick_beside(endpoint)) return give_to(exchange, *other, now_ns);
+  }
   if (endpoint.waiting_count >= snapshot_.limits.pending_calls) {
     count_limit(h2::LimitKind::kPendingCalls);
     end_with(
@@ -238,6 +243,14 @@ void Proxy::wait(Exchange& exchange, Endpoint& endpoint, uint64_t now_ns) {
   }
   endpoint.enlist(exchange);
   open_another(endpoint, now_ns);
+}
+
+// A call that has no stream yet, which another endpoint had none for.
+void Proxy::give_to(Exchange& exchange, Endpoint& endpoint, uint64_t now_ns) {
+  exchange.endpoint = &endpoint;
+  Connection* const upstream = endpoint.waiting_count == 0 ? usable_connection(endpoint) : nullptr;
+  if (upstream == nullptr) return wait(exchange, endpoint, now_ns);
+  attempt(exchange, *upstream, now_ns);
 }
 
 void Proxy::stop_waiting(Exchange& exchange) noexcept {

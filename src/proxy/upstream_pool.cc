@@ -151,6 +151,35 @@ void Proxy::restart_waiting(Endpoint& endpoint, uint16_t failures, uint64_t now_
   }
 }
 
+// A further connection could not be opened. Those who wait go where there is room; where there is none they wait for
+// the streams that this endpoint has, for a time.
+void Proxy::spread_waiting(Endpoint& endpoint, uint64_t now_ns) {
+  while (endpoint.waiting_count != 0) {
+    Endpoint* const other = endpoint.cluster.pick_beside(endpoint);
+    if (other == nullptr) break;
+    Exchange& exchange = endpoint.next_waiting();
+    stop_waiting(exchange);
+    give_to(exchange, *other, now_ns);
+  }
+  fail_overdue(endpoint, now_ns);
+  if (endpoint.waiting_count != 0) open_another(endpoint, now_ns);
+}
+
+// Where connects fail no call waits that came before two of them could have been over: the streams that there are may
+// be in use for ever.
+void Proxy::fail_overdue(Endpoint& endpoint, uint64_t now_ns) {
+  const uint64_t patience_ns = 2 * endpoint.cluster.config.connect_timeout_ns;
+  for (auto* const list : {&endpoint.waiting, &endpoint.waiting_large}) {
+    while (!list->is_empty() && now_ns - list->front().started_ns >= patience_ns) {
+      end_with(
+          list->front(), grpc::Status::kUnavailable, LocalReason::kNoEndpoint,
+          Text("all streams of endpoint {} are in use for {} (twice connect_timeout), and no further connection: {}",
+               endpoint.name, duration(patience_ns), endpoint.failure),
+          now_ns);
+    }
+  }
+}
+
 // The pause after failures or short lives is over.
 void Proxy::on_endpoint_timer(Endpoint& endpoint, uint64_t now_ns) {
   if (endpoint.waiting_count != 0) serve_waiting(endpoint, now_ns);
@@ -220,7 +249,11 @@ void Proxy::fail_to_open(Connection& connection, std::string_view sentence, uint
   endpoint.note_failure(now_ns, sentence, prng_);
   log(is_news ? config::LogLevel::kWarn : config::LogLevel::kDebug, LogKind::kEndpoint, now_ns,
       "cluster {}: connect failed: {}", endpoint.cluster.config.name, sentence);
-  if (endpoint.connections.empty()) restart_waiting(endpoint, 1, now_ns);
+  if (endpoint.connections.empty()) {
+    restart_waiting(endpoint, 1, now_ns);
+  } else if (endpoint.has_open_connection()) {
+    spread_waiting(endpoint, now_ns);
+  }
   restore(endpoint, now_ns);
 }
 

@@ -7,7 +7,7 @@ from h2.errors import ErrorCodes
 from h2.settings import SettingCodes
 from hyperframe.frame import GoAwayFrame
 
-from rawh2 import echo, grpc_message, raw_frame
+from rawh2 import Backend, echo, grpc_message, raw_frame, request_headers
 
 
 def test_backend_with_one_stream_at_a_time(proxy, loop, backend):
@@ -140,3 +140,43 @@ def test_ringway_never_sends_goaway_to_a_healthy_backend(proxy, loop, backend):
     loop.until(lambda: all(request.is_over for request in requests), "all responses")
     assert not any(peer.frames_of(GoAwayFrame) for peer in backend.connections)
     assert len(backend.connections) == 1
+
+
+def config_for(*addresses):
+    return {"shards": {"count": 1}, "listeners": [{"address": "127.0.0.1:0", "routes": [{"cluster": "c"}]}],
+            "clusters": [{"name": "c", "endpoints": [{"address": address} for address in addresses],
+                          "connections": {"connect_timeout": "200ms"}}],
+            "drain": {"timeout": "1s"}}
+
+
+def test_backend_that_is_full_and_refuses_connections(proxy, loop, backend):
+    """One grants a stream, holds it, and takes no further connection: calls go to the other, those that wait too."""
+    other = Backend(loop, handler=echo)
+    backend.settings = {SettingCodes.MAX_CONCURRENT_STREAMS: 1}
+    client = loop.client(proxy(config=config_for(backend.address, other.address)))
+    held = [client.call(), client.call()]
+    backend.await_request(complete=True)
+    backend.close()
+    requests = [client.call() for _ in range(20)]
+    loop.until(lambda: all(request.is_over for request in requests), "the calls of one moment")
+    for _ in range(10):
+        later = client.call()
+        loop.until(lambda: later.is_over, "a later call")
+        requests.append(later)
+    assert [request.trailer("grpc-status") for request in requests] == ["0"] * 30
+    assert sum(request.is_over for request in held) == 1
+    assert len(backend.connections) == 1
+
+
+def test_backend_that_is_full_and_alone(proxy, loop, backend):
+    backend.settings = {SettingCodes.MAX_CONCURRENT_STREAMS: 1}
+    client = loop.client(proxy(config=config_for(backend.address)))
+    client.call()
+    backend.await_request(complete=True)
+    backend.close()
+    request = client.call()
+    loop.until(lambda: request.is_over, "the end of the call that waits")
+    assert request.trailer("grpc-status") == "14"
+    assert unquote(request.trailer("grpc-message")) == (
+        f"all streams of endpoint {backend.address} are in use for 400ms (twice connect_timeout), and no further "
+        f"connection: endpoint {backend.address}: connection refused")
