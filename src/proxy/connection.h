@@ -49,13 +49,11 @@ struct Connection : DirtyLink, OwnedTimer {
   // Upstream: another call may be sent on it. Calls whose header lists do not fit into one flush wait for the next, so
   // that no turn is long and no output large: this is more than DATA alone makes an output, so that calls pass it.
   static constexpr uint32_t kCallOutputMax = 192 * 1024;
+  // Nor does a call begin that could send nothing: while it waits it can still go elsewhere.
   bool takes_calls() const noexcept {
-    return state == ConnectionState::kOpen && h2.can_open_stream() && h2.output().size() < kCallOutputMax;
+    return has_stream_to_give() && h2.send_window() > 0 && h2.output().size() < kCallOutputMax;
   }
-  // Upstream: it will when its output has left, which the next flush sees to.
-  bool is_about_to_take_calls() const noexcept {
-    return state == ConnectionState::kOpen && h2.can_open_stream() && is_socket_writable;
-  }
+  bool has_stream_to_give() const noexcept { return state == ConnectionState::kOpen && h2.can_open_stream(); }
   // To a peer that does not read no more is said than this, unless a window has room for it.
   static constexpr uint32_t kBlockedOutputMax = 1u << 20;
 
@@ -97,6 +95,8 @@ struct Connection : DirtyLink, OwnedTimer {
   // Upstream.
   Endpoint* endpoint = nullptr;  // of the same shard, outlives its connections
   h2::Allowance resets;          // that we may send on it (limits.upstream_resets)
+  uint64_t window_awaited_ns =
+      0;  // since when calls wait for its send window to open; 0: none did since it last opened
 };
 
 using ConnectionPool = base::SlotPool<Connection>;

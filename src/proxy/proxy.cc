@@ -177,6 +177,9 @@ void Proxy::on_connection_event(Connection& connection, const h2::Event& event, 
         watch_open(connection, now_ns);
       }
       break;
+    case h2::EventKind::kWindowOpened:
+      if (connection.window_awaited_ns != 0) on_window_opened(connection, now_ns);
+      break;
     case h2::EventKind::kPingAck:
       if (connection.awaits_drain_ping) finish_drain_step(connection, now_ns);
       break;

@@ -260,7 +260,9 @@ class Proxy {
                                                                                       : usable_of_several(endpoint);
   }
   Connection* usable_of_several(Endpoint& endpoint) noexcept;
+  bool await_room(Endpoint& endpoint, uint64_t now_ns);
   void open_another(Endpoint& endpoint, uint64_t now_ns);
+  void on_window_opened(Connection& connection, uint64_t now_ns);
   void restore(Endpoint& endpoint, uint64_t now_ns);
   void open_connections(Endpoint& endpoint, size_t count, uint64_t now_ns);
   void serve_waiting(Endpoint& endpoint, uint64_t now_ns);

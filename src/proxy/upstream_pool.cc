@@ -16,6 +16,10 @@ constexpr size_t kConnectionsMax = 64;
 // Without a free slot for a connection, those who wait for one are looked after again this much later.
 constexpr uint64_t kSlotPause_ns = 50 * base::kMillisecond_ns;
 
+// A bulk upload uses up its connection's send window and waits for a round trip. Where none of it comes back for longer
+// than this the endpoint is not reading: those who wait get another connection.
+constexpr uint64_t kClosedWindow_ns = 500 * base::kMillisecond_ns;
+
 // A connection that takes calls for less than this has a short life.
 constexpr uint64_t kShortLife_ns = base::kSecond_ns;
 
@@ -55,10 +59,35 @@ Connection* Proxy::usable_of_several(Endpoint& endpoint) noexcept {
   return nullptr;
 }
 
-// Calls wait: as many connections as are configured, or another one, unless one is on its way already or takes calls
-// again once it is flushed.
+// Calls wait: whether a connection will take them soon, once its output has left, which the next flush sees to, or its
+// send window has opened. The latter is looked after by the endpoint's timer.
+bool Proxy::await_room(Endpoint& endpoint, uint64_t now_ns) {
+  bool is_window_awaited = false;
+  for (Connection* const connection : endpoint.connections) {
+    if (!connection->has_stream_to_give()) continue;
+    if (connection->h2.send_window() > 0) {
+      if (connection->is_socket_writable) return true;
+      continue;
+    }
+    if (connection->window_awaited_ns == 0) connection->window_awaited_ns = now_ns;
+    const uint64_t until_ns = connection->window_awaited_ns + kClosedWindow_ns;
+    if (now_ns >= until_ns || is_window_awaited) continue;
+    timers_.arm(endpoint, until_ns);
+    is_window_awaited = true;
+  }
+  return is_window_awaited;
+}
+
+// The endpoint has given credit for the connection.
+void Proxy::on_window_opened(Connection& connection, uint64_t now_ns) {
+  connection.window_awaited_ns = 0;
+  if (connection.endpoint->waiting_count != 0) serve_waiting(*connection.endpoint, now_ns);
+}
+
+// Calls wait: as many connections as are configured, or another one, unless one is on its way already or will soon take
+// them.
 void Proxy::open_another(Endpoint& endpoint, uint64_t now_ns) {
-  if (std::ranges::any_of(endpoint.connections, &Connection::is_about_to_take_calls)) return;
+  if (await_room(endpoint, now_ns)) return;
   if (endpoint.connections.size() < endpoint.cluster.config.connections_per_shard) return restore(endpoint, now_ns);
   if (endpoint.connecting_count != 0 || endpoint.connections.size() >= kConnectionsMax) return;
   open_connections(endpoint, 1, now_ns);
@@ -206,6 +235,10 @@ void Proxy::greeted(Connection& connection, uint64_t now_ns) {
         endpoint.cluster.config.name, endpoint.name, endpoint.failures);
   }
   endpoint.note_success();
+  // Calls look for room from the front.
+  if (endpoint.connections.front()->window_awaited_ns != 0) {
+    std::iter_swap(endpoint.connections.begin(), std::ranges::find(endpoint.connections, &connection));
+  }
   retire_worn_of(endpoint, now_ns);
   serve_waiting(endpoint, now_ns);
   restore(endpoint, now_ns);

@@ -180,3 +180,19 @@ def test_backend_that_is_full_and_alone(proxy, loop, backend):
     assert unquote(request.trailer("grpc-message")) == (
         f"all streams of endpoint {backend.address} are in use for 400ms (twice connect_timeout), and no further "
         f"connection: endpoint {backend.address}: connection refused")
+
+
+def test_stalled_upload_stops_nobody_else(proxy, loop, backend):
+    """A handler that does not read, and a backend that gives no credit for what it has not read."""
+    backend.auto_window = False
+    backend.handler = lambda peer, stream: echo(peer, stream) if stream.ended else None
+    started = proxy(backend, shards=1)
+    uploader = loop.client(started)
+    upload = uploader.start_request(request_headers(), bytes(65_535), end_stream=False)
+    loop.until(lambda: any(len(stream.data) == 65_535 for _, stream in backend.requests()), "the upload's octets")
+    client = loop.client(started)
+    requests = [client.call(payload=b"%d" % number) for number in range(10)]
+    loop.until(lambda: all(request.is_over for request in requests), "the calls of the other client")
+    assert [request.trailer("grpc-status") for request in requests] == ["0"] * 10
+    assert not upload.is_over
+    assert len(backend.connections) == 2
