@@ -79,7 +79,8 @@ Stream* Connection::open_stream(void* owner) {
 
 // After a change of what can_open_stream() depends on.
 void Connection::limit_open_streams() noexcept {
-  const bool is_over = has_failed_ || has_received_goaway_ || has_sent_goaway_ || has_used_all_ids();
+  const bool is_over = has_failed_ || has_received_goaway_ || has_sent_goaway_ || has_used_all_ids() ||
+                       withheld_resets() >= kWithheldMax;
   open_streams_max_ = is_over ? 0 : peer_max_streams_ - std::min(peer_max_streams_, withheld_resets());
 }
 

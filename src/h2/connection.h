@@ -71,7 +71,8 @@ class Connection {
   void reset_stream(Stream& stream, ErrorCode code);
 
   // Client role: the same, but the peer is told later, by send_withheld_reset() or by the end of the connection. Until
-  // then the stream counts against the peer's limit, as it does at the peer.
+  // then the stream counts against the peer's limit, as it does at the peer; and while so many wait none is opened.
+  static constexpr uint32_t kWithheldMax = 256;
   void withhold_reset(Stream& stream, ErrorCode code);
   // The oldest of them; there is one.
   void send_withheld_reset();

@@ -34,6 +34,7 @@ class Endpoint : public OwnedTimer {
   const std::string name;                // the address as text
   std::vector<Connection*> connections;  // those that take calls or will; one that closes or drains leaves first
   uint32_t connecting_count = 0;         // of them, those that do not take calls yet
+  uint32_t draining_count = 0;           // of those that have left, the ones that still have calls
   // Calls that wait for a connection, a stream slot or room in an output, oldest first. Those with large header lists
   // wait apart: they are what fills outputs, and who sends many of them is not to keep the others waiting.
   base::IntrusiveList<Exchange, WaitLink> waiting;

@@ -217,7 +217,7 @@ void Proxy::on_goaway(Connection& connection, const h2::Event& event, uint64_t n
     }
     drop_from_endpoint(connection, now_ns);
     if (event.code != h2::ErrorCode::kNoError) learn_reset_burst(connection, now_ns);
-    if (connection.state == ConnectionState::kOpen) connection.state = ConnectionState::kDraining;
+    if (connection.state == ConnectionState::kOpen) begin_draining(connection);
     // What the endpoint has not taken is provably unprocessed (RFC 9113 section 6.8).
     ending_.clear();
     connection.h2.streams().for_each([&](h2::Stream& stream) {
@@ -315,6 +315,7 @@ void Proxy::end_connection(Connection& connection, std::string_view cause, uint6
 void Proxy::begin_closing(Connection& connection, uint64_t now_ns) {
   if (connection.state == ConnectionState::kClosing) return;
   if (connection.is_upstream()) {
+    if (connection.state == ConnectionState::kDraining) --connection.endpoint->draining_count;
     drop_from_endpoint(connection, now_ns);
   } else {
     reset_accounts_.leave(connection.peer, connection.h2.early_resets(), now_ns);

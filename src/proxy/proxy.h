@@ -277,6 +277,7 @@ class Proxy {
   void on_greeting_failed(Connection& connection, uint64_t now_ns);
   void fail_to_open(Connection& connection, std::string_view sentence, uint64_t now_ns);
   void retire(Connection& connection, uint64_t now_ns);
+  static void begin_draining(Connection& connection) noexcept;
   void arm_keepalive(Connection& connection, uint64_t now_ns);
   void check_keepalive(Connection& connection, uint64_t now_ns);
   void watch_endpoint_frame(Connection& upstream) noexcept;

@@ -295,8 +295,14 @@ void Proxy::fail_to_open(Connection& connection, std::string_view sentence, uint
 // one.
 void Proxy::retire(Connection& connection, uint64_t now_ns) {
   drop_from_endpoint(connection, now_ns);
-  connection.state = ConnectionState::kDraining;
+  begin_draining(connection);
   restore(*connection.endpoint, now_ns);
+}
+
+// It has left its endpoint's list, and closes behind its last call.
+void Proxy::begin_draining(Connection& connection) noexcept {
+  connection.state = ConnectionState::kDraining;
+  ++connection.endpoint->draining_count;
 }
 
 void Proxy::arm_keepalive(Connection& connection, uint64_t now_ns) {

@@ -12,8 +12,9 @@ namespace {
 // Between two connections that one endpoint gets for this reason. Each costs the one who causes it hundreds of calls.
 constexpr uint64_t kReplacePause_ns = 20 * base::kMillisecond_ns;
 
-// Resets that wait on one connection, where no other can be had.
-constexpr uint32_t kWithheldMax = 256;
+// Of one endpoint's connections on which calls are left. Who keeps a call open on each, and resets others, has no more
+// made than that; until one has ended the worn one goes on.
+constexpr uint32_t kDrainingMax = 8;
 
 // When those that wait are looked after.
 constexpr uint64_t kWithheldPause_ns = base::kSecond_ns;
@@ -84,12 +85,14 @@ void Proxy::look_after_withheld(Connection& upstream, uint64_t now_ns) {
 }
 
 // Where others serve, it goes at once; else another one is opened, and it serves until that takes calls.
+// Where neither may be it takes calls as long as not too many of its resets wait, which go as its budget comes back.
 void Proxy::replace_worn(Connection& upstream, uint64_t now_ns) {
   Endpoint& endpoint = *upstream.endpoint;
+  if (endpoint.draining_count >= kDrainingMax) return;
   const bool has_other = std::ranges::any_of(endpoint.connections, [&](const Connection* connection) {
     return connection->state == ConnectionState::kOpen && !is_worn(*connection, now_ns);
   });
-  if (has_other || upstream.h2.withheld_resets() >= kWithheldMax) return retire_worn(upstream, now_ns);
+  if (has_other || upstream.h2.withheld_resets() >= h2::Connection::kWithheldMax) return retire_worn(upstream, now_ns);
   if (endpoint.connecting_count != 0 || now_ns < endpoint.replace_at_ns) return;
   endpoint.replace_at_ns = now_ns + kReplacePause_ns;
   open_connections(endpoint, 1, now_ns);
@@ -97,7 +100,7 @@ void Proxy::replace_worn(Connection& upstream, uint64_t now_ns) {
 
 // A new one takes calls: those that it replaces take no more.
 void Proxy::retire_worn_of(Endpoint& endpoint, uint64_t now_ns) {
-  for (size_t i = endpoint.connections.size(); i-- > 0;) {
+  for (size_t i = endpoint.connections.size(); i-- > 0 && endpoint.draining_count < kDrainingMax;) {
     Connection& connection = *endpoint.connections[i];
     if (connection.state == ConnectionState::kOpen && is_worn(connection, now_ns)) retire_worn(connection, now_ns);
   }

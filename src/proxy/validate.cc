@@ -108,6 +108,7 @@ void Proxy::validate() {
   uint32_t timers = 0;
   uint32_t streams = 0;
   uint32_t downstream = 0;
+  uint32_t draining = 0;
   uint64_t list_bytes = 0;
   exchanges_.for_each([&](Exchange& exchange) {
     list_bytes += exchange.headers.charge() + exchange.trailers.charge();
@@ -118,14 +119,17 @@ void Proxy::validate() {
     timers += static_cast<OwnedTimer&>(connection).is_armed() ? 1 : 0;
     streams += connection.h2.stream_count();
     downstream += connection.is_upstream() ? 0 : 1;
+    draining += connection.is_upstream() && connection.state == ConnectionState::kDraining ? 1 : 0;
     validate_connection(connection);
   });
   for (const std::unique_ptr<Cluster>& cluster : clusters_) {
     for (const std::unique_ptr<Endpoint>& endpoint : cluster->endpoints) {
       timers += static_cast<OwnedTimer&>(*endpoint).is_armed() ? 1 : 0;
       validate_endpoint(*endpoint);
+      draining -= endpoint->draining_count;
     }
   }
+  ASSERT(draining == 0);
   ASSERT(timers == timers_.armed_count());
   // No more are alive than connections have, but for those that a test takes out of the pool.
   ASSERT(streams <= memory_.streams.live_count());

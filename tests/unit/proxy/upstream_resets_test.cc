@@ -2,6 +2,8 @@
 // costs nobody else a call or a pause.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "rig.h"
 #include "wire.h"
 
@@ -198,6 +200,34 @@ TEST_F(UpstreamResets, WithSeveralConnections) {
     EXPECT_LE(link.endpoint.empty() ? 0 : link.of_type(kRst).size(), kBudget * 3 / 4);
   }
   EXPECT_EQ(two.proxy->counters().upstream_connections, 2u + 400u / 30u);
+}
+
+// Who keeps a call open on each connection and resets others: beyond some no further connection is made for that.
+TEST_F(UpstreamResets, ConnectionsThatDrainAreBounded) {
+  constexpr uint64_t kDraining = 8;
+  for (uint32_t round = 0; round < 3 * kDraining; ++round) {
+    attacker.peer->send_request(grpc_request(), grpc_message(1), true);
+    reset(kBudget * 3 / 4);
+    rig.pass(20 * base::kMillisecond_ns);
+    reset(1);
+    ASSERT_LE(connections(), 2 + kDraining);
+    ASSERT_GE(connections(), std::min<uint64_t>(2 + round, 1 + kDraining));
+  }
+  EXPECT_EQ(replaced(), kDraining);
+  // What cannot be said of resets counts as open, up to a number; then calls go on a connection that is made for them.
+  reset(1000);
+  EXPECT_LE(connections(), 3 + kDraining + 1000 / 256);
+  EXPECT_EQ(replaced(), kDraining);
+  // One that drains ends: the worn one is replaced.
+  const auto draining = std::ranges::find_if(rig.links, [](const Link& link) { return !link.endpoint.empty(); });
+  for (const int32_t id : Rig::calls(*draining)) draining->peer->send_response(id, kGrpcResponse, "", kGrpcOk);
+  rig.run();
+  EXPECT_TRUE(draining->is_gone);
+  reset(kBudget * 3 / 4);
+  rig.pass(20 * base::kMillisecond_ns);
+  reset(1);
+  EXPECT_EQ(replaced(), kDraining + 1);
+  EXPECT_EQ(serve_one(), "0");
 }
 
 class ToleratedResets : public UpstreamResets {
