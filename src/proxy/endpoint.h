@@ -54,6 +54,7 @@ class Endpoint : public OwnedTimer {
   uint32_t short_lives = 0;           // of connections, in a row
   uint64_t replace_at_ns = 0;         // no connection is replaced for its resets before
   uint32_t reset_burst = UINT32_MAX;  // resets that it takes on one connection, where it has shown that
+  uint64_t reset_burst_until_ns = 0;  // when that is forgotten
   std::string failure;  // the latest, as a sentence that names the endpoint; empty: the latest attempt succeeded
 
   tls::Session tls_session;  // the latest, to resume

@@ -24,6 +24,10 @@ constexpr uint64_t kWithheldPause_ns = base::kSecond_ns;
 // their response; nghttp2 counts all of them, but takes twice as many as limits.upstream_resets.
 constexpr uint32_t kBehindEnd = h2::Allowance::kWhole / 2;
 
+// What an endpoint takes may have been learnt from another cause, or from a program that is replaced by now. It is
+// forgotten when for so long no connection was worn: who resets all the time does not bring about the next GOAWAY.
+constexpr uint64_t kLearntFor_ns = 3600 * base::kSecond_ns;
+
 // A server that says GOAWAY with an error after so many of late has probably had enough of them.
 constexpr uint32_t kProvokingResets = 30;
 
@@ -51,14 +55,17 @@ void Proxy::learn_reset_burst(Connection& upstream, uint64_t now_ns) noexcept {
   Endpoint& endpoint = *upstream.endpoint;
   const uint32_t used = upstream.resets.used(reset_rate(endpoint), now_ns);
   endpoint.reset_burst = std::max(used / 2, kProvokingResets);
+  endpoint.reset_burst_until_ns = now_ns + kLearntFor_ns;
 }
 
 // Of a stream whose caller closes it then.
 void Proxy::reset_upstream(Connection& upstream, h2::Stream& stream, h2::ErrorCode code, uint64_t now_ns) {
   mark(upstream);
+  Endpoint& endpoint = *upstream.endpoint;
+  if (now_ns >= endpoint.reset_burst_until_ns) endpoint.reset_burst = UINT32_MAX;
   send_withheld_resets(upstream, now_ns);
   const uint32_t percent = stream.has_received_end ? kBehindEnd : h2::Allowance::kWhole;
-  const bool is_allowed = upstream.resets.take(reset_rate(*upstream.endpoint), now_ns, percent);
+  const bool is_allowed = upstream.resets.take(reset_rate(endpoint), now_ns, percent);
   if (is_allowed) {
     upstream.h2.reset_stream(stream, code);
   } else {
@@ -66,7 +73,9 @@ void Proxy::reset_upstream(Connection& upstream, h2::Stream& stream, h2::ErrorCo
     upstream.h2.withhold_reset(stream, code);
     timers_.arm(upstream, now_ns + kWithheldPause_ns);
   }
-  if (upstream.state == ConnectionState::kOpen && is_worn(upstream, now_ns)) replace_worn(upstream, now_ns);
+  if (upstream.state != ConnectionState::kOpen || !is_worn(upstream, now_ns)) return;
+  endpoint.reset_burst_until_ns = std::max(endpoint.reset_burst_until_ns, now_ns + kLearntFor_ns);
+  replace_worn(upstream, now_ns);
 }
 
 void Proxy::send_withheld_resets(Connection& upstream, uint64_t now_ns) {

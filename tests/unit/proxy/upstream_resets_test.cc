@@ -20,6 +20,7 @@ config::Snapshot with_budget(uint32_t budget = kBudget) {
   config::Snapshot snapshot = Rig::plain_snapshot(1);
   snapshot.limits.upstream_resets = budget;
   snapshot.limits.resets = snapshot.limits.early_resets = 1'000'000;
+  snapshot.limits.idle_timeout_ns = snapshot.limits.connection_age_ns = 0;
   return snapshot;
 }
 
@@ -272,6 +273,24 @@ TEST_F(ToleratedResets, AreLearntFromAGoaway) {
   EXPECT_EQ(connections(), 2u);
   reset(1);
   EXPECT_EQ(connections(), 3u) << "three quarters of half of what was too much";
+}
+
+// An hour without a connection that is worn, and as much is allowed as before.
+TEST_F(ToleratedResets, WhatWasLearntIsForgotten) {
+  constexpr uint64_t kMinute_ns = 60 * base::kSecond_ns;
+  reset(200);
+  go_away(NGHTTP2_ENHANCE_YOUR_CALM);
+  rig.pass(50 * kMinute_ns, kMinute_ns);
+  reset(75);
+  EXPECT_EQ(connections(), 3u) << "not yet";
+  rig.pass(50 * kMinute_ns, kMinute_ns);
+  reset(75);
+  EXPECT_EQ(connections(), 4u) << "an hour since the last time";
+  rig.pass(61 * kMinute_ns, kMinute_ns);
+  reset(374);
+  EXPECT_EQ(connections(), 4u);
+  reset(1);
+  EXPECT_EQ(connections(), 5u);
 }
 
 TEST_F(ToleratedResets, AreNotLearntFromAGoawayWithoutAnError) {
