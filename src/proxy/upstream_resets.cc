@@ -89,7 +89,11 @@ void Proxy::send_withheld_resets(Connection& upstream, uint64_t now_ns) {
 // On the connection's timer.
 void Proxy::look_after_withheld(Connection& upstream, uint64_t now_ns) {
   send_withheld_resets(upstream, now_ns);
-  if (upstream.h2.withheld_resets() != 0) timers_.arm(upstream, now_ns + kWithheldPause_ns);
+  if (upstream.h2.withheld_resets() != 0) {
+    timers_.arm(upstream, now_ns + kWithheldPause_ns);
+    // Those that drained may have ended meanwhile.
+    if (upstream.state == ConnectionState::kOpen) replace_worn(upstream, now_ns);
+  }
   if (upstream.state == ConnectionState::kOpen) serve_waiting(*upstream.endpoint, now_ns);
 }
 
