@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -80,6 +81,8 @@ std::expected<std::unique_ptr<Server>, std::string> Server::create(const config:
   auto credentials = CredentialsWatch::create(snapshot, server->error_log_);
   if (!credentials) return std::unexpected(credentials.error());
   server->credentials_ = std::move(*credentials);
+  // Private keys and those of connections would be in a core dump; nor may another process of the same user read them.
+  if (server->credentials_->is_used()) prctl(PR_SET_DUMPABLE, 0);
   server->plan_kernel_tls();
   if (auto opened = server->open_listeners(); !opened) return std::unexpected(opened.error());
   if (auto made = server->make_shards(); !made) return std::unexpected(made.error());
