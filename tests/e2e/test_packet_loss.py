@@ -26,7 +26,7 @@ start() {
 }
 folder=$1
 start BUILD/ringway-echo --listen 127.0.0.1:50051
-start BUILD/ringway --listen 127.0.0.1:8080 --upstream 127.0.0.1:50051 --shards 1 --stats-at-exit
+start BUILD/ringway --config "$folder/config" --shards 1 --stats-at-exit
 proxy=$!
 BUILD/ringway-load --target 127.0.0.1:8080 --path /a.B/C --connections 4 --streams 1 --requests CALLS --json >"$folder/load"
 nft list ruleset >"$folder/rules"
@@ -36,10 +36,19 @@ pkill -s 0 ringway-echo || true
 """
 
 
+# A connect whose first packet is lost takes more than a second: TCP waits that long, then two seconds, then four.
+CONFIG = {
+    "limits": {"preface_timeout": "1m", "header_timeout": "1m"},
+    "listeners": [{"address": "127.0.0.1:8080", "routes": [{"cluster": "far"}]}],
+    "clusters": [{"name": "far", "endpoints": [{"address": "127.0.0.1:50051"}], "connections": {"connect_timeout": "1m"}}],
+}
+
+
 # Some four packets a call: dozens are lost.
 @pytest.mark.parametrize("percent, calls", [(1, 1500), (5, 400)])
 def test_calls_survive_lost_packets(tmp_path, percent, calls):
     script = SCRIPT.replace("LOSS", str(percent)).replace("BUILD", str(BUILD)).replace("CALLS", str(calls))
+    (tmp_path / "config").write_text(json.dumps(CONFIG))
     ended = subprocess.run(["unshare", "--net", "--pid", "--fork", "--kill-child", "bash", "-c", script, "bash", str(tmp_path)],
                            capture_output=True, text=True, timeout=LIMIT_S, check=False)
     assert ended.returncode == 0, ended.stderr
