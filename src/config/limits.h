@@ -175,8 +175,8 @@ inline constexpr std::array kLimits = {
     Limit{LimitId::kGlitches, "limits.glitches", Unit::kCount, 1000, 40, 10'000'000, "", false,
           "Whatever else a sound peer does not do: broken calls; lists too large, one more for each 256 octets; GOAWAY "
           "again; what comes on streams that are over, beyond what may have been under way; unknown frames and others "
-          "that ask for nothing, a hundredth each. "
-          "At three quarters the connection is drained, beyond it ends. All of it comes back in 30 s."},
+          "that ask for nothing, a hundredth each. At three quarters the connection is drained, beyond it ends. All of "
+          "it comes back in 30 s."},
     Limit{LimitId::kHandshakeTimeout, "limits.handshake_timeout", Unit::kDuration, 10 * base::kSecond_ns,
           base::kMillisecond_ns, detail::kHour_ns, "", false,
           "From the accepted connection to the end of its TLS handshake. A far client needs two or three round trips."},
@@ -207,8 +207,7 @@ inline constexpr std::array kLimits = {
     Limit{LimitId::kConnectionHeaders, "limits.connection_headers", Unit::kBytes, 2 * detail::kMiB, 16 * detail::kKiB,
           detail::kMiB* detail::kMiB, "", false,
           "Decoded header lists kept for the calls of one client: until the response, with an access log to the end. "
-          "Lists "
-          "of up to 8 KiB are free, one always fits; calls beyond it are refused. An octet may stand for 4 KB "
+          "Lists of up to 8 KiB are free, one always fits; calls beyond it are refused. An octet may stand for 4 KB "
           "(CVE-2026-49975)."},
     Limit{LimitId::kProcessMemory, "limits.process_memory", Unit::kBytes, 0, 64 * detail::kMiB,
           detail::kMiB* detail::kMiB, "what the control group or the machine has", false,

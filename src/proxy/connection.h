@@ -93,10 +93,9 @@ struct Connection : DirtyLink, OwnedTimer {
   std::string client_certificate;
 
   // Upstream.
-  Endpoint* endpoint = nullptr;  // of the same shard, outlives its connections
-  h2::Allowance resets;          // that we may send on it (limits.upstream_resets)
-  uint64_t window_awaited_ns =
-      0;  // since when calls wait for its send window to open; 0: none did since it last opened
+  Endpoint* endpoint = nullptr;    // of the same shard, outlives its connections
+  h2::Allowance resets;            // that we may send on it (limits.upstream_resets)
+  uint64_t window_awaited_ns = 0;  // since when calls wait for its send window; 0: none since that was last open
 };
 
 using ConnectionPool = base::SlotPool<Connection>;
