@@ -342,7 +342,7 @@ void Proxy::check_keepalive(Connection& connection, uint64_t now_ns) {
 // without a call there is no timer: nobody waits.
 void Proxy::watch_endpoint_frame(Connection& upstream) noexcept {
   if (upstream.state != ConnectionState::kOpen && upstream.state != ConnectionState::kDraining) return;
-  const uint64_t due_ns = upstream.h2.unended_since_ns() + snapshot_.limits.header_timeout_ns;
+  const uint64_t due_ns = frame_due_ns(upstream);
   if (upstream.is_armed() && upstream.deadline_tick * base::TimerWheel::kTick_ns > due_ns) {
     timers_.arm(upstream, due_ns);
   }
@@ -350,8 +350,7 @@ void Proxy::watch_endpoint_frame(Connection& upstream) noexcept {
 
 // On the connection's timer.
 void Proxy::watch_upstream(Connection& upstream, uint64_t now_ns) {
-  const bool is_inside = upstream.h2.is_inside_frame();
-  if (is_inside && now_ns >= upstream.h2.unended_since_ns() + snapshot_.limits.header_timeout_ns) {
+  if (now_ns >= frame_due_ns(upstream)) {
     constexpr h2::LimitKind kKind = h2::LimitKind::kHeaderTimeout;
     count_limit(kKind);
     log(config::LogLevel::kWarn, LogKind::kLimit, now_ns, "endpoint {}: closed: a frame was not ended in time ({})",
@@ -362,7 +361,7 @@ void Proxy::watch_upstream(Connection& upstream, uint64_t now_ns) {
   if (upstream.state == ConnectionState::kClosing) return;
   if (upstream.h2.withheld_resets() != 0) [[unlikely]]
     look_after_withheld(upstream, now_ns);
-  if (is_inside) watch_endpoint_frame(upstream);
+  watch_endpoint_frame(upstream);
 }
 
 }  // namespace ringway::proxy

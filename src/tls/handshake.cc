@@ -193,22 +193,23 @@ Handshake::Progress Handshake::advance() {
 
 // Says what went wrong in the words of an operator. `is_end`: the peer has said close_notify.
 Handshake::Progress Handshake::fail(bool is_end) {
-  const std::string_view peer = server_ ? "the client" : "it";
+  const bool is_client = static_cast<bool>(server_);  // the peer
+  const std::string_view peer = is_client ? "the client" : "it";
   const uint32_t code = ERR_peek_error();
   const int reason = ERR_GET_REASON(code);
   const bool is_tls_error = ERR_GET_LIB(code) == ERR_LIB_SSL;
   const long verdict = SSL_get_verify_result(ssl_);
   if (is_end) {
-    failure_ = describe_alert(SSL_AD_CLOSE_NOTIFY, server_ ? true : false);
+    failure_ = describe_alert(SSL_AD_CLOSE_NOTIFY, is_client);
   } else if (is_tls_error && reason >= kAlertReasonOffset) {
-    failure_ = describe_alert(static_cast<uint8_t>(reason - kAlertReasonOffset), server_ ? true : false);
+    failure_ = describe_alert(static_cast<uint8_t>(reason - kAlertReasonOffset), is_client);
   } else if (is_tls_error && reason == SSL_R_CERTIFICATE_VERIFY_FAILED && verdict != X509_V_OK) {
     failure_ = describe_verdict(verdict);
   } else if (!first_octets_.empty() && (first_octets_[0] < 20 || first_octets_[0] > 23)) {
     cleartext_ = recognise_cleartext(first_octets_);
     failure_ = fmt::format("{} {}", peer, describe_cleartext(cleartext_, first_octets_));
   } else if (is_tls_error && has_alert_in_clear()) {
-    failure_ = describe_alert(last_octets_.back(), server_ ? true : false);
+    failure_ = describe_alert(last_octets_.back(), is_client);
   } else if (is_tls_error && reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE) {
     failure_ = "the client showed no certificate, the listener requires one";
   } else if (is_tls_error && reason == SSL_R_NO_APPLICATION_PROTOCOL) {

@@ -5,6 +5,7 @@ or polls for a condition with a bound.
 """
 
 import atexit
+import json
 import os
 import pathlib
 import re
@@ -148,6 +149,12 @@ class Ringway(Process):
         self.expects_clean_end = False
         assert code == 0, f"ringway ended with code {code}:\n{self.output()}"
         self.check_no_report()
+
+    def end_with_counters(self):
+        """Stops it, which was started with --stats-at-exit; returns what it has counted."""
+        self.signal(signal.SIGTERM)
+        self.check_end()
+        return json.loads(self.stdout[-1])
 
     def check_no_report(self):
         report = [line for line in self.stderr if REPORT.search(line)]

@@ -30,7 +30,6 @@
 | wall clock jumps | nothing | test_faults_processes: wall_clock_* |
 """
 
-import json
 import re
 import signal
 import socket
@@ -69,9 +68,7 @@ def counters_of(started, *clients):
     """Stops ringway, which was started with --stats-at-exit, after these clients have gone."""
     for client in clients:
         client.close()
-    started.signal(signal.SIGTERM)
-    started.check_end()
-    return json.loads(started.stdout[-1])
+    return started.end_with_counters()
 
 
 def await_log(started, pattern):

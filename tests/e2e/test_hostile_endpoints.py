@@ -1,7 +1,6 @@
 """While an endpoint attacks, calls to others on its shard are served as if it only answered; its connection ends by the
 limit that log and counters name, and memory does not grow. hostile_endpoint.py is the attacker."""
 
-import json
 import sys
 
 import pytest
@@ -52,15 +51,13 @@ def serve_others(proxy, echo, attack):  # noqa: F811
         growth_mib = resident_mib(started) - before_mib
     finally:
         endpoint.kill()
-    started.signal(15)
-    started.check_end()
-    return report, growth_mib, started, address
+    return report, growth_mib, started.end_with_counters(), started, address
 
 
 @pytest.mark.parametrize("attack", STOPPED_BY)
 def test_attack(proxy, echo, attack):  # noqa: F811
-    undisturbed, _, _, _ = serve_others(proxy, echo, "none")
-    report, growth_mib, started, address = serve_others(proxy, echo, attack)
+    undisturbed, *_ = serve_others(proxy, echo, "none")
+    report, growth_mib, counters, started, address = serve_others(proxy, echo, attack)
     missed = report["errors"].pop("not started in time", 0)
     assert report["errors"] == {} and report["succeeded"] == report["requests"] - missed, report
     assert missed <= CALLS_PER_SECOND * STALL_US / 1e6, report
@@ -72,5 +69,5 @@ def test_attack(proxy, echo, attack):  # noqa: F811
     assert medians_us[1] <= max(2 * medians_us[0], noise_us), (undisturbed, report)
     assert growth_mib < GROWTH_MIB
     stop = STOPPED_BY[attack]
-    assert json.loads(started.stdout[-1])["limits"][stop] > 0, started.output()
+    assert counters["limits"][stop] > 0, started.output()
     assert any(f"endpoint {address}: closed" in line and f"({stop})" in line for line in started.stderr), started.output()

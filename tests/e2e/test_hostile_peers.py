@@ -158,9 +158,7 @@ def test_attack(proxy, echo, discard, attack):
     assert disturbed["latency_us"]["p99"] <= max(2 * undisturbed["latency_us"]["p99"], noise_us), (undisturbed, disturbed)
     assert resident_mib(started) - before_mib < GROWTH_MIB
     assert gained["resets"] + sum(gained["goaways"].values()) + gained["ends"] > 0, gained
-    started.signal(15)
-    started.check_end()
-    counters = json.loads(started.stdout[-1])
+    counters = started.end_with_counters()
     # What the attacker does to its own connection is not done to the one to the endpoint, which all clients share.
     assert not any(f"endpoint {echo}: " in line and "takes its place" not in line for line in started.stderr), \
         started.output()

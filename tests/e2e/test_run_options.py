@@ -1,9 +1,7 @@
 """The options of the shards in the whole binary: calls succeed with each, and where it can be seen it has an effect."""
 
-import json
 import os
 import re
-import signal
 import subprocess
 
 import pytest
@@ -22,9 +20,7 @@ def counted(proxy):
         assert report["succeeded"] == report["requests"]
         if while_running:
             while_running(started)
-        started.signal(signal.SIGTERM)
-        started.check_end()
-        counters = json.loads(started.stdout[-1])
+        counters = started.end_with_counters()
         assert counters["requests"] == counters["responses"] == report["requests"]
         assert (counters["local_replies"], counters["resets"], counters["overflows"]) == (0, 0, 0)
         return report, counters

@@ -1,8 +1,5 @@
 """limits.records_per_key: keys that have served are changed (TLS 1.3), or their connection with them (TLS 1.2)."""
 
-import json
-import signal
-
 import pytest
 
 from tls_peers import Pki, tls_config
@@ -31,18 +28,12 @@ def call(started, pki, version, *arguments):
                 *arguments)[1]
 
 
-def statistics(started):
-    started.signal(signal.SIGTERM)
-    started.check_end()
-    return json.loads(started.stdout[-1])
-
-
 # One record a call, each way; on each side some stand before the first call.
 @VERSIONS
 @pytest.mark.parametrize("calls, is_passed", [(MOST - 10, False), (MOST + 10, True)])
 def test_at_the_limit(between, pki, version, calls, is_passed):
     assert call(between, pki, version, "--requests", calls)["succeeded"] == calls
-    end = statistics(between)
+    end = between.end_with_counters()
     assert end["limits"]["limits.records_per_key"] == (2 if is_passed else 0)
     is_replaced = is_passed and version == "1.2"
     assert end["tls"]["handshakes"] == (4 if is_replaced else 2)
@@ -52,7 +43,7 @@ def test_at_the_limit(between, pki, version, calls, is_passed):
 def test_far_beyond_it_no_call_fails(between, pki, version):
     report = call(between, pki, version, "--requests", 5 * MOST)
     assert (report["succeeded"], report["errors"]) == (5 * MOST, {})
-    end = statistics(between)
+    end = between.end_with_counters()
     assert end["limits"]["limits.records_per_key"] == 10
     assert end["tls"]["handshakes"] == (12 if version == "1.2" else 2)
     assert end["resets"] == end["retries"] == 0
@@ -69,4 +60,4 @@ def test_what_goes_on_ends_at_twice_as_many(between, pki, version):
 @pytest.mark.parametrize("version", ["1.3"])
 def test_what_goes_on_gets_new_keys(between, pki, version):
     assert call(between, pki, version, "--requests", 1, "--stream-messages", 3 * MOST)["succeeded"] == 1
-    assert statistics(between)["limits"]["limits.records_per_key"] == 6
+    assert between.end_with_counters()["limits"]["limits.records_per_key"] == 6

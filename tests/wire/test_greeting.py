@@ -1,7 +1,5 @@
 """First bytes that are not HTTP/2's, PROXY headers and lists of sources, on real sockets."""
 
-import json
-import signal
 import socket
 import ssl
 import struct
@@ -203,9 +201,7 @@ def test_each_outcome_is_counted(proxy, loop, backend):
             exchange(started.port, [sent])
     request = loop.client(started).call(payload=bytes(101))
     loop.until(lambda: request.is_over, "the refusal")
-    started.signal(signal.SIGTERM)
-    started.check_end()
-    counters = json.loads(started.stdout[-1])
+    counters = started.end_with_counters()
     names = ("tls_clients", "http1_clients", "health_checks", "unknown_clients", "sources_refused", "proxy_headers",
              "bad_proxy_headers", "messages_too_large", "foreign_endpoints")
     assert [counters[name] for name in names] == [1, 2, 3, 4 + 6, 5, 5 + 6, 7, 1, 0]

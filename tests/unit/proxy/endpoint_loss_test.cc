@@ -76,8 +76,8 @@ class DeadEndpoint : public testing::Test {
  protected:
   DeadEndpoint() : client(rig.add_client()) {
     call(2);
-    answer(0);
-    answer(1);
+    rig.answer(0);
+    rig.answer(1);
     rig.connects = false;
   }
 
@@ -86,11 +86,6 @@ class DeadEndpoint : public testing::Test {
     for (int i = 0; i < count; ++i) ids.push_back(client.peer->send_request(grpc_request(), grpc_message(3), true));
     rig.run();
     return ids;
-  }
-  void answer(uint32_t endpoint) {
-    Link& link = rig.upstream(endpoint);
-    for (const int32_t id : Rig::calls(link)) link.peer->send_response(id, kGrpcResponse, grpc_message(1), kGrpcOk);
-    rig.run();
   }
   std::string status_of(int32_t id) {
     const auto& answer = client.peer->messages[id];
@@ -115,7 +110,7 @@ TEST_F(DeadEndpoint, IsMetByNoLaterCall) {
   ASSERT_EQ(rig.wanted.size(), 1u);
   call(4);
   EXPECT_EQ(Rig::calls(rig.upstream(1)).size(), 13u);
-  answer(1);
+  rig.answer(1);
   EXPECT_EQ(status_of(in_flight[1]), "0");
   EXPECT_EQ(rig.proxy->counters().responses, 16u);
   EXPECT_EQ(rig.proxy->counters().retries, 0u);

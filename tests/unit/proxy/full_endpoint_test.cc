@@ -18,7 +18,7 @@ class FullEndpoint : public testing::Test {
     rig.endpoint_options = {};
     if (endpoints > 1) {
       call();
-      answer(1);
+      rig.answer(1);
     }
     rig.connects = false;
   }
@@ -27,11 +27,6 @@ class FullEndpoint : public testing::Test {
     const int32_t id = client.peer->send_request(grpc_request(), grpc_message(3), true);
     rig.run();
     return id;
-  }
-  void answer(uint32_t endpoint) {
-    Link& link = rig.upstream(endpoint);
-    for (const int32_t id : Rig::calls(link)) link.peer->send_response(id, kGrpcResponse, grpc_message(1), kGrpcOk);
-    rig.run();
   }
   void refuse_wanted() {
     for (const auto handle : std::exchange(rig.wanted, {})) rig.refuse(handle);
@@ -59,7 +54,7 @@ TEST_F(FullEndpoint, CallsThatWaitForItGoElsewhereWhenItRefuses) {
   EXPECT_EQ(Rig::calls(rig.upstream(1)).size(), 3u);
   refuse_wanted();
   EXPECT_EQ(Rig::calls(rig.upstream(1)).size(), 6u);
-  answer(1);
+  rig.answer(1);
   for (const int32_t id : ids) EXPECT_EQ(status_of(id), "0") << id;
 }
 
@@ -95,7 +90,7 @@ TEST_F(FullEndpoint, AStreamThatItGivesBackIsUsed) {
   call();
   call();
   refuse_wanted();
-  answer(0);
+  rig.answer(0);
   call();
   call();
   EXPECT_EQ(Rig::calls(rig.upstream(0)).size(), 1u);
@@ -111,7 +106,7 @@ TEST_F(OnlyEndpointFull, CallsWaitForItsStreamsForATime) {
   const int32_t early = call();
   pass_refusing(patience_ns / 2);
   const int32_t late = call();
-  answer(0);
+  rig.answer(0);
   ASSERT_EQ(Rig::calls(rig.upstream(0)).size(), 1u) << "a stream that has become free";
   pass_refusing(patience_ns / 2 + base::kSecond_ns);
   EXPECT_FALSE(message(early).is_closed);
@@ -121,7 +116,7 @@ TEST_F(OnlyEndpointFull, CallsWaitForItsStreamsForATime) {
   EXPECT_EQ(value_of(message(late).headers, "grpc-message"),
             "all streams of endpoint 127.0.0.1:1001 are in use for 10s (twice connect_timeout), and no further "
             "connection: endpoint 127.0.0.1:1001: connection refused");
-  answer(0);
+  rig.answer(0);
   EXPECT_EQ(status_of(early), "0");
 }
 

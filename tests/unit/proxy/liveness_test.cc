@@ -11,6 +11,12 @@ constexpr uint8_t kPing = 6;
 constexpr uint8_t kGoaway = 7;
 constexpr uint64_t kStep_ns = 100 * base::kMillisecond_ns;
 
+void expect_unavailable(const Link& client, int32_t id, std::string_view why) {
+  const auto& headers = client.peer->messages.at(id).headers;
+  EXPECT_EQ(value_of(headers, "grpc-status"), "14");
+  EXPECT_EQ(value_of(headers, "grpc-message"), why);
+}
+
 class Keepalive : public testing::Test {
  protected:
   Keepalive() : client(rig.add_client()) {
@@ -39,9 +45,8 @@ TEST_F(Keepalive, ASilentEndpointIsAskedAndThenGivenUp) {
   pass_seconds(3);
   EXPECT_TRUE(upstream->is_gone);
   EXPECT_EQ(pings(), 1u);
-  EXPECT_EQ(value_of(client.peer->messages.at(id).headers, "grpc-status"), "14");
-  EXPECT_EQ(value_of(client.peer->messages.at(id).headers, "grpc-message"),
-            "endpoint 127.0.0.1:1001: no answer to a PING within 20s (keepalive.timeout) before the response");
+  expect_unavailable(client, id,
+                     "endpoint 127.0.0.1:1001: no answer to a PING within 20s (keepalive.timeout) before the response");
 }
 
 TEST_F(Keepalive, AnEndpointThatAnswersIsNotAskedMoreOftenThanTheInterval) {
@@ -136,9 +141,8 @@ TEST_F(DrippedFrame, IsToEndInTime) {
   drip_for(3);
   EXPECT_TRUE(upstream->is_gone);
   EXPECT_EQ(hits(), 1u);
-  EXPECT_EQ(value_of(client.peer->messages.at(id).headers, "grpc-status"), "14");
-  EXPECT_EQ(value_of(client.peer->messages.at(id).headers, "grpc-message"),
-            "endpoint 127.0.0.1:1001: a frame was not ended in time (limits.header_timeout) before the response");
+  expect_unavailable(
+      client, id, "endpoint 127.0.0.1:1001: a frame was not ended in time (limits.header_timeout) before the response");
 }
 
 // A call that comes while the frame is under way, and one that waits for none, change nothing of that.
@@ -348,8 +352,7 @@ TEST(Drain, AtItsEndWhatIsLeftIsToldWhy) {
   rig.run();
   rig.proxy->end_drain(rig.now_ns);
   rig.run();
-  EXPECT_EQ(value_of(client.peer->messages.at(id).headers, "grpc-status"), "14");
-  EXPECT_EQ(value_of(client.peer->messages.at(id).headers, "grpc-message"), "the proxy is shutting down");
+  expect_unavailable(client, id, "the proxy is shutting down");
   EXPECT_EQ(rig.proxy->downstream_count(), 0u);
   EXPECT_FALSE(rig.has_upstream(0));
 }

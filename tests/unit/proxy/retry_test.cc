@@ -245,11 +245,6 @@ class ReplayBudget : public testing::TestWithParam<int> {
     rig.run();
     return ids;
   }
-  void answer(uint32_t endpoint) {
-    Link& link = rig.upstream(endpoint);
-    for (const int32_t id : Rig::calls(link)) link.peer->send_response(id, kGrpcResponse, grpc_message(1), kGrpcOk);
-    rig.run();
-  }
   uint64_t over_budget() const { return rig.proxy->limit_hits()[static_cast<size_t>(h2::LimitKind::kReplayTotal)]; }
 
   Rig rig;
@@ -258,8 +253,8 @@ class ReplayBudget : public testing::TestWithParam<int> {
 
 TEST_P(ReplayBudget, HoldsToTheOctet) {
   call(2);
-  answer(0);
-  answer(1);
+  rig.answer(0);
+  rig.answer(1);
   // The budget is free again. The third of these goes to the first endpoint.
   const std::vector<int32_t> ids = call(3);
   ASSERT_EQ(Rig::calls(rig.upstream(0)).size(), 2u);
@@ -284,7 +279,7 @@ TEST_P(ReplayBudget, CostsNoCallThatWaits) {
     for (const int32_t id : Rig::calls(rig.upstream(endpoint))) {
       EXPECT_EQ(rig.upstream(endpoint).peer->messages.at(id).body, std::string(500, 'x'));
     }
-    answer(endpoint);
+    rig.answer(endpoint);
   }
   for (const int32_t id : ids) EXPECT_EQ(value_of(client.peer->messages[id].trailers, "grpc-status"), "0");
 }

@@ -330,6 +330,12 @@ std::vector<int32_t> Rig::calls(Link& upstream) {
   return ids;
 }
 
+void Rig::answer(uint32_t endpoint) {
+  Link& link = upstream(endpoint);
+  for (const int32_t id : calls(link)) link.peer->send_response(id, kGrpcResponse, grpc_message(1), kGrpcOk);
+  run();
+}
+
 PlainList grpc_request(std::string path, const PlainList& more) {
   PlainList fields = {{":method", "POST"},          {":scheme", "http"},
                       {":path", std::move(path)},   {":authority", "shop.example"},

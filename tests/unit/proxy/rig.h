@@ -94,6 +94,8 @@ class Rig {
 
   // The exchange of requests: calls that the endpoint has got and not answered, in order of their ids.
   static std::vector<int32_t> calls(Link& upstream);
+  // Answers them with success, on the newest connection to this endpoint.
+  void answer(uint32_t endpoint);
 
   config::Snapshot snapshot;
   uint64_t now_ns = base::kSecond_ns;
